@@ -1,0 +1,19 @@
+import { defineConfig } from 'tsdown';
+
+/** One entry per subpath of `exports`, and the `fieldseal` command. */
+export default defineConfig({
+  entry: {
+    index: 'src/index.ts',
+    'typeorm/index': 'src/typeorm/index.ts',
+    'aws-kms': 'src/kms/aws.ts',
+    postgres: 'src/store/postgres.ts',
+    'testing/index': 'src/testing/index.ts',
+    'cli/main': 'src/cli/main.ts',
+  },
+  format: ['esm', 'cjs'],
+  dts: true,
+  platform: 'node',
+  target: 'node20.19',
+  clean: true,
+  sourcemap: false,
+});
