@@ -1,0 +1,90 @@
+/** What an ORM folder takes: sealing and opening of whole pages, column by column. */
+import type { CodecName } from '../cell/codecs.js';
+import type { FieldSealError } from '../errors.js';
+
+/** Declares one encrypted column. Two declarations with the same entity and field must agree in everything. */
+export interface FieldDeclaration {
+  readonly purpose: string;
+  /** Table name as the ORM resolves it, or the first part of `context`. Part of the authenticated context. */
+  readonly entity: string;
+  /** Column name as the ORM resolves it, or the second part of `context`. Part of the authenticated context. */
+  readonly field: string;
+  readonly codec: CodecName;
+  /** Pad values to a multiple of this many bytes (ISO/IEC 7816-4), 1 to 255. Default: no padding. */
+  readonly pad?: number;
+  /** Whether cells are bound to other values of their row (then each cell needs its binding). */
+  readonly bound?: boolean;
+  /** Whether the column has a blind index, and what is applied to a value before it is indexed. */
+  readonly blindIndex?: { readonly normalize?: (value: never) => unknown };
+}
+
+/** A declared column; a handle that only the field seal which made it understands. */
+export interface FieldColumn {
+  readonly purpose: string;
+  readonly entity: string;
+  readonly field: string;
+  readonly codec: CodecName;
+}
+
+/** Values of one column, one per row. `null` and `undefined` are not sealed. */
+export interface ValuesOfColumn {
+  readonly column: FieldColumn;
+  readonly values: readonly unknown[];
+  /** Encoded bound values, one per row; required exactly where the column is bound and the value is set. */
+  readonly bindings?: readonly (Uint8Array | undefined)[];
+}
+
+/** Sealed values of one column, one per row, in the order of the rows; `null` where there was no value. */
+export interface SealedColumn {
+  readonly cells: readonly (Buffer | null)[];
+  /** Fingerprint of each cell's key, as a UUID in lower case. */
+  readonly fingerprints: readonly (string | null)[];
+  /** 16 bytes each; undefined where the column has no blind index. */
+  readonly indexes: readonly (Buffer | null)[] | undefined;
+}
+
+/** Cells of one column, one per row. `null` and `undefined` stay unset. */
+export interface CellsOfColumn {
+  readonly column: FieldColumn;
+  readonly cells: readonly (Uint8Array | null | undefined)[];
+  /** Fingerprints from the sibling column where they were read; a difference to the cell's is refused. */
+  readonly fingerprints?: readonly (string | null | undefined)[];
+  readonly bindings?: readonly (Uint8Array | undefined)[];
+}
+
+/** Opened values of one column. `values[row]` is undefined where `failures` has the row, null where there was no cell. */
+export interface OpenedColumn {
+  readonly values: readonly unknown[];
+  /** What failed, by row; undefined when nothing did. */
+  readonly failures: ReadonlyMap<number, FieldSealError> | undefined;
+}
+
+/** The part of a field seal that ORM adapters use. All methods are safe to call concurrently. */
+export interface FieldSealPages {
+  readonly application: string;
+  readonly environment: string;
+  /**
+   * Declares a column.
+   * @throws ConfigError `ERR_CONFIG_PURPOSE_UNKNOWN`, `ERR_CONFIG_FIELD`.
+   */
+  column(declaration: FieldDeclaration): FieldColumn;
+  /** Fetches what sealing these rows will need. Nothing for pool delivery, whose keys are already here. */
+  prepare(rows: readonly ValuesOfColumn[]): Promise<void>;
+  /**
+   * Seals the values of one statement: one key is drawn per row and purpose. Synchronous, no I/O.
+   * @throws SealError; KeyError `ERR_POOL_STALE`, `ERR_POOL_EMPTY`, `ERR_CLOSED`. Nothing is sealed then.
+   */
+  sealRows(rows: readonly ValuesOfColumn[]): readonly SealedColumn[];
+  /**
+   * Opens a page: loads the keys that are missing in one batch per purpose, then opens column by column.
+   * A cell that cannot be opened is reported by its row and does not hinder its neighbours.
+   * @throws KeyError `ERR_CLOSED` only.
+   */
+  openPage(page: readonly CellsOfColumn[]): Promise<readonly OpenedColumn[]>;
+  /**
+   * Blind index values under which rows with this value may be stored: one per index key version of the policy.
+   * Synchronous, no I/O.
+   * @throws SealError `ERR_SEAL_TYPE`, `ERR_SEAL_VALUE`; QueryError `ERR_QUERY_NO_BLIND_INDEX`.
+   */
+  searchIndexes(column: FieldColumn, value: unknown): readonly Buffer[];
+}

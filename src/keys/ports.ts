@@ -1,0 +1,224 @@
+/**
+ * What the keys folder needs from outside, as interfaces: a clock, KEKs, a key store, a key source.
+ * `kms/` implements {@link KekProvider}, `store/` implements {@link KeyStore}, `service/` implements {@link KeySource}.
+ */
+import type { FieldSealError } from '../errors.js';
+import type { FieldSealEvent } from './events.js';
+import type { Policy } from './policy.js';
+import type { KeyState } from './states.js';
+
+/** Time, passed in so that tests need no sleeps. */
+export interface Clock {
+  /** Milliseconds since the epoch; may jump. */
+  wall(): number;
+  /** Milliseconds since an arbitrary start; never goes back, stands still while the machine sleeps. */
+  monotonic(): number;
+  /** Runs `task` once after `delayMs`, without keeping the process alive. Returns a function that cancels it. */
+  after(delayMs: number, task: () => void): () => void;
+}
+
+/** Whole number in [0, below), uniformly random. */
+export type RandomBelow = (below: number) => number;
+
+/** The data set a key belongs to. Keys of different scopes share nothing. */
+export interface KeyScope {
+  /** Owner of the data (hub, acquirer), shared by all its processes. */
+  readonly application: string;
+  readonly environment: string;
+  readonly purpose: string;
+}
+
+export type KeyKind = 'data' | 'pair' | 'index' | 'store';
+export type Delivery = 'pool' | 'envelope' | 'sealed';
+
+/** Encryption context of every KMS call: authenticated, and readable in the KMS's audit log. */
+export interface WrapContext extends KeyScope {
+  readonly kind: KeyKind;
+  readonly delivery: Delivery;
+  /** Random UUID chosen before the call, stored with the wrap; joins audit log entries to keys. */
+  readonly wrapId: string;
+}
+
+/** A DEK root under one KEK. */
+export interface Wrap {
+  /** ARN of the KEK. Only ever a look-up into the configured KEKs. */
+  readonly kek: string;
+  /** Which material of the KEK was used, where the KMS says so. Information, never trusted. */
+  readonly keyMaterialId: string | null;
+  readonly wrapId: string;
+  readonly wrapped: Buffer;
+  readonly created: Date;
+}
+
+/** A fresh root with its wrap. The receiver owns `root` and wipes it. */
+export interface GeneratedRoot {
+  /** 32 bytes, secret. */
+  readonly root: Buffer;
+  readonly wrap: Wrap;
+}
+
+/** KEKs in a KMS or HSM. Safe to call concurrently. Every error is a KmsError. */
+export interface KekProvider {
+  /**
+   * Resolves the configured KEK names to ARNs. Called once, before anything else.
+   * @throws KmsError, ConfigError `ERR_CONFIG_OPTION` when a purpose has no KEK.
+   */
+  start(purposes: readonly string[], emit: (event: FieldSealEvent) => void): Promise<void>;
+  /** ARNs of the KEKs that may wrap new keys of the purpose; at least one. */
+  keks(purpose: string): readonly string[];
+  /** Makes a root under one KEK. One KMS call, retried where a retry can help. */
+  generate(kek: string, context: WrapContext): Promise<GeneratedRoot>;
+  /**
+   * Opens the first wrap that can be opened; the receiver owns the 32 bytes and wipes them.
+   * Tries the next wrap where the KEK of one is unusable. A KEK outside the configuration is refused before any call.
+   */
+  unwrap(wraps: readonly Wrap[], context: Omit<WrapContext, 'wrapId'>): Promise<Buffer>;
+  /** KMS calls made so far per operation, retries included. */
+  calls(): Readonly<Record<string, number>>;
+  close(): Promise<void>;
+}
+
+/** A row of the key store with its wraps. */
+export interface KeyRecord extends KeyScope {
+  readonly fingerprint: string;
+  readonly kind: KeyKind;
+  /** Version of an index key; 0 for other kinds. */
+  readonly version: number;
+  readonly state: KeyState;
+  /** The state that SUSPENDED returns to. */
+  readonly stateBefore: KeyState | null;
+  /** 32 bytes derived one-way from the root; compared after every unwrap. */
+  readonly commitment: Buffer;
+  readonly publicKey: Buffer | null;
+  readonly created: Date;
+  readonly activates: Date | null;
+  readonly retires: Date | null;
+  readonly destroysAfter: Date | null;
+  /** Cells sealed so far, as reported by processes. */
+  readonly cells: number;
+  /** Plaintext bytes sealed so far, as reported by processes. */
+  readonly bytes: number;
+  /** Nonce prefixes handed out (suite 2 only). */
+  readonly prefixes: number;
+  /** Counts the changes of this row, from 1. */
+  readonly revision: number;
+  /** HMAC-SHA-256 of all the above and the wraps, under the store key of the scope. */
+  readonly rowMac: Buffer;
+  readonly wraps: readonly Wrap[];
+}
+
+/** One move of one key. Events of a scope form a hash chain. */
+export interface KeyEvent extends KeyScope {
+  /** 1, 2, 3, … within the scope. */
+  readonly seq: number;
+  readonly at: Date;
+  readonly who: string;
+  readonly fingerprint: string;
+  readonly from: KeyState | null;
+  readonly to: KeyState;
+  readonly why: string;
+  /** Hash of the event before; 32 zero bytes in the first. */
+  readonly previous: Buffer;
+  readonly hash: Buffer;
+  /** HMAC-SHA-256 of `hash` under the store key. */
+  readonly mac: Buffer;
+}
+
+export interface KeyFilter {
+  readonly kinds?: readonly KeyKind[];
+  readonly states?: readonly KeyState[];
+}
+
+/** Reading half of a key store. */
+export interface KeyReader {
+  /** All keys of the scope that pass the filter, with their wraps, by `created` then fingerprint. One query. */
+  list(scope: KeyScope, filter?: KeyFilter): Promise<KeyRecord[]>;
+  /** The keys with these fingerprints in the scope, in any order; unknown ones are left out. One query for any number. */
+  find(scope: KeyScope, fingerprints: readonly string[]): Promise<KeyRecord[]>;
+  /** The events of the scope from `fromSeq` (default 1) on, in order. */
+  events(scope: KeyScope, fromSeq?: number): Promise<KeyEvent[]>;
+  /** The newest event of the scope. */
+  lastEvent(scope: KeyScope): Promise<KeyEvent | undefined>;
+}
+
+/** A key store under the lock of one scope: everything written becomes visible together, or not at all. */
+export interface LockedKeyStore extends KeyReader {
+  /** False when a key with this fingerprint, or an index or store key of this version, exists already. */
+  insert(record: KeyRecord): Promise<boolean>;
+  /** Writes every mutable column; false when the stored revision is not `record.revision - 1`. Wraps are not changed. */
+  update(record: KeyRecord): Promise<boolean>;
+  append(events: readonly KeyEvent[]): Promise<void>;
+}
+
+/**
+ * Wrapped DEKs and their states. Stores bytes and knows no key: row MACs and the event chain are made and checked by
+ * the key source. Every error is a StoreError.
+ */
+export interface KeyStore extends KeyReader {
+  /** @throws StoreError `ERR_STORE_NOT_MIGRATED` (names the command), `ERR_STORE_UNAVAILABLE`, `ERR_STORE_DENIED`. */
+  start(): Promise<void>;
+  /** Runs `work` as the only one with this scope, among all processes, in one transaction; a throw rolls back. */
+  withLock<T>(scope: KeyScope, work: (locked: LockedKeyStore) => Promise<T>): Promise<T>;
+  /**
+   * Tells of keys that moved to SUSPENDED, COMPROMISED or DESTROYED, soon after the move; `'unknown'` says that
+   * messages may have been lost and states must be looked up. Absent where the store has no such channel.
+   */
+  watch?(listener: (fingerprints: readonly string[] | 'unknown') => void): Promise<() => Promise<void>>;
+  close(): Promise<void>;
+}
+
+/** An unwrapped key on its way to the keyring. The receiver owns `root` and wipes it. */
+export interface UnwrappedKey {
+  readonly fingerprint: string;
+  readonly commitment: Buffer;
+  /** Version of an index key; 0 for others. */
+  readonly version: number;
+  /** 32 bytes, secret. */
+  readonly root: Buffer;
+}
+
+export interface HandedOutKey extends UnwrappedKey {
+  /** Wall clock, ms: when the key leaves ENCRYPT. */
+  readonly retires: number;
+  /** Wall clock, ms: no process seals with this hand-out after it. */
+  readonly sealUntil: number;
+}
+
+export type LoadOutcome =
+  | { readonly fingerprint: string; readonly key: UnwrappedKey }
+  | { readonly fingerprint: string; readonly error: FieldSealError };
+
+/** What a process sealed under one key since its last report. */
+export interface KeyUsage {
+  readonly fingerprint: string;
+  readonly cells: number;
+  readonly bytes: number;
+}
+
+/** What a field seal gives its key source at start. */
+export interface SourceContext {
+  readonly application: string;
+  readonly environment: string;
+  readonly policies: ReadonlyMap<string, Policy>;
+  readonly clock: Clock;
+  readonly randomBelow: RandomBelow;
+  emit(event: FieldSealEvent): void;
+  /** Drops keys from the keyring and the pools at once. */
+  revoke(fingerprints: readonly string[]): void;
+  /** Fingerprints of all keys that this process holds of the purpose, for a source that must look their states up. */
+  held(purpose: string): readonly string[];
+}
+
+/** Where a process gets its keys: in-process from a key store, or from a key service. */
+export interface KeySource {
+  start(context: SourceContext): Promise<void>;
+  /** Keys that may seal now. `usage` is added to the counters of the keys; on a throw the caller reports it again. */
+  handOut(purpose: string, usage: readonly KeyUsage[]): Promise<readonly HandedOutKey[]>;
+  /** One outcome per fingerprint. Throws only when the source itself is out of reach. */
+  load(purpose: string, fingerprints: readonly string[]): Promise<readonly LoadOutcome[]>;
+  /** The index keys of the policy's versions, in that order. */
+  indexKeys(purpose: string): Promise<readonly UnwrappedKey[]>;
+  /** KMS calls made by this source so far, per operation. */
+  kmsCalls(): Readonly<Record<string, number>>;
+  close(): Promise<void>;
+}
