@@ -1,0 +1,135 @@
+/** `attachFieldSeal`: turns a DataSource into one that seals and opens the encrypted fields of its entities. */
+import type { DataSource } from 'typeorm';
+import { ConfigError } from '../errors.js';
+import type { FieldSealPages } from '../keys/field-seal.js';
+import { flag, parseOptions, withDefault } from '../keys/options.js';
+import { bindColumns, type ColumnsOf } from './encrypted-column.js';
+import { makeFallback } from './fallback-subscriber.js';
+import { columnInternals, internalsOf, override } from './internals.js';
+import { hideCriteriaOf } from './not-found.js';
+import { asSealing, makeBuilders } from './query-builders.js';
+import { selfCheck } from './self-check.js';
+import { ColumnTransformer } from './transformer.js';
+
+export interface AttachOptions {
+  /** Refuse fragments of SQL (`where('card.pan = :pan')`) that name an encrypted column. Default true. */
+  readonly checkRawWhere?: boolean;
+}
+
+const OPTIONS = { checkRawWhere: withDefault(flag(), true) };
+
+/** An attached data source: what `openRaw` needs of it. */
+export interface Attachment {
+  readonly seal: FieldSealPages;
+  readonly columnsOf: ColumnsOf;
+}
+
+// Two copies of the package must see each other's attachments.
+const registry = Symbol.for('fieldseal/attachments');
+
+/**
+ * The same DataSource, sealing and opening the `@Encrypted` fields of its entities from now on. Works before and after
+ * `initialize()`. Other DataSources over the same classes are not touched; on one that is not attached, encrypted
+ * fields refuse every value.
+ *
+ * @param seal A field seal; `'schema-only'` for migrations, which then need no KMS: columns and indexes are the same,
+ *   and every attempt to write or read an encrypted field is refused.
+ * @throws ConfigError `ERR_CONFIG_OPTION`, `ERR_CONFIG_ORM` (MongoDB, attached twice, an unknown TypeORM), and with the
+ *   entity metadata `ERR_CONFIG_FIELD`, `ERR_CONFIG_PURPOSE_UNKNOWN`, `ERR_CONFIG_DUPLICATE_CONTEXT`: at once when the
+ *   DataSource is initialized, else from `initialize()`.
+ */
+export function attachFieldSeal<T extends DataSource>(
+  dataSource: T,
+  seal: FieldSealPages | 'schema-only',
+  options: AttachOptions = {},
+): T {
+  const parsed = parseOptions(OPTIONS, options, 'attachFieldSeal');
+  refuseUnsuitable(dataSource);
+  if (seal === 'schema-only') {
+    whenMetadataIsBuilt(dataSource, () => {
+      bindColumns(dataSource, schemaOnly);
+    });
+    return dataSource;
+  }
+  let columnsOf: ColumnsOf = () => [];
+  const resolve: ColumnsOf = (metadata) => columnsOf(metadata);
+  attachments().set(dataSource, { seal, columnsOf: resolve });
+
+  const internals = internalsOf(dataSource);
+  const createQueryBuilder = internals.createQueryBuilder.bind(dataSource);
+  const context = {
+    dataSource,
+    plainBuilder: () => createQueryBuilder(),
+    seal,
+    columnsOf: resolve,
+    ...parsed,
+  };
+  const builders = makeBuilders(context);
+  const createEntityManager = internals.createEntityManager.bind(dataSource);
+  const { subscriber, openLater } = makeFallback(dataSource, seal, resolve);
+
+  whenMetadataIsBuilt(dataSource, () => {
+    columnsOf = bindColumns(dataSource, seal);
+    for (const metadata of dataSource.entityMetadatas) {
+      for (const column of columnsOf(metadata)) {
+        columnInternals(column.cell).transformer = new ColumnTransformer(column, openLater);
+      }
+    }
+    selfCheck(context);
+    internals.subscribers.push(subscriber);
+  });
+  override(internals, 'createQueryBuilder', (...args) => asSealing(builders, createQueryBuilder(...args)));
+  override(internals, 'createEntityManager', (queryRunner) => {
+    const manager = createEntityManager(queryRunner);
+    hideCriteriaOf(manager);
+    return manager;
+  });
+  hideCriteriaOf(internals.manager);
+  return dataSource;
+}
+
+/**
+ * @throws ConfigError `ERR_CONFIG_ORM` for a DataSource that is not attached.
+ */
+export function attachmentOf(dataSource: DataSource): Attachment {
+  const attachment = attachments().get(dataSource);
+  if (attachment) return attachment;
+  throw new ConfigError(
+    'ERR_CONFIG_ORM',
+    'This DataSource is not attached. Call attachFieldSeal(dataSource, seal) first.',
+  );
+}
+
+function attachments(): WeakMap<DataSource, Attachment> {
+  const shared = globalThis as { [registry]?: WeakMap<DataSource, Attachment> | undefined };
+  return (shared[registry] ??= new WeakMap<DataSource, Attachment>());
+}
+
+function refuseUnsuitable(dataSource: DataSource): void {
+  if (dataSource.options.type === 'mongodb') {
+    throw new ConfigError(
+      'ERR_CONFIG_ORM',
+      'MongoDB has no query builders in TypeORM, so its fields cannot be encrypted here.',
+    );
+  }
+  if (attachments().has(dataSource)) {
+    throw new ConfigError(
+      'ERR_CONFIG_ORM',
+      'This DataSource is attached already. Attach each DataSource once.',
+    );
+  }
+}
+
+/** Now, if the metadata is there, and again after every `initialize()`, which builds it anew. */
+function whenMetadataIsBuilt(dataSource: DataSource, bind: () => void): void {
+  const internals = internalsOf(dataSource);
+  const buildMetadatas = internals.buildMetadatas.bind(dataSource);
+  override(internals, 'buildMetadatas', async () => {
+    await buildMetadatas();
+    bind();
+  });
+  if (dataSource.isInitialized) bind();
+}
+
+/** Declares columns to nobody: checks that need no key are still made. */
+const schemaOnly: Pick<FieldSealPages, 'column'> = { column: (declaration) => declaration };

@@ -1,0 +1,46 @@
+/** Values as strings that are equal exactly when the values are, for the dirty check. Never stored, never shown. */
+import type { CodecName } from '../cell/codecs.js';
+
+type Canonical = (value: never) => string;
+
+const CANONICAL: Readonly<Record<CodecName, Canonical>> = {
+  string: (value: string) => value,
+  number: (value: number) => String(value === 0 ? 0 : value),
+  bigint: (value: bigint) => String(value),
+  boolean: (value: boolean) => String(value),
+  date: (value: Date) => String(value.getTime()),
+  json: (value: unknown) => JSON.stringify(sorted(value)),
+  bytes: (value: Uint8Array) =>
+    Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('latin1'),
+};
+
+const TYPES: Readonly<Record<CodecName, (value: unknown) => boolean>> = {
+  string: (value) => typeof value === 'string',
+  number: (value) => typeof value === 'number',
+  bigint: (value) => typeof value === 'bigint',
+  boolean: (value) => typeof value === 'boolean',
+  date: (value) => value instanceof Date,
+  json: () => true,
+  bytes: (value) => value instanceof Uint8Array,
+};
+
+// A value of another type than the codec's is never equal to a stored one: it becomes a change, and sealing refuses it.
+let strangers = 0;
+
+export function canonicalOf(codec: CodecName, value: unknown): string {
+  if (!TYPES[codec](value)) return `stranger ${++strangers}`;
+  try {
+    return `${codec} ${CANONICAL[codec](value as never)}`;
+  } catch {
+    // JSON that cannot be written (a cycle, a bigint).
+    return `stranger ${++strangers}`;
+  }
+}
+
+/** The same JSON value with the keys of every object in order. */
+function sorted(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sorted);
+  if (typeof value !== 'object' || value === null || 'toJSON' in value) return value;
+  const entries = Object.entries(value).map(([key, member]) => [key, sorted(member)] as const);
+  return Object.fromEntries(entries.sort(([a], [b]) => (a < b ? -1 : 1)));
+}

@@ -1,0 +1,68 @@
+/** `@Encrypted`: registers the cell column, its siblings and their indexes with TypeORM. */
+import { Column, getMetadataArgsStorage, type ColumnOptions } from 'typeorm';
+import { Declaration, type EncryptedOptions } from './declaration.js';
+
+/** Property (and by default column) names of the siblings of a field. */
+export const keyProperty = (property: string): string => `${property}_key`;
+export const indexProperty = (property: string): string => `${property}_bidx`;
+
+// Resolved for PostgreSQL.
+const CELL_TYPE = 'bytea';
+const FINGERPRINT_TYPE = 'uuid';
+const INDEX_TYPE = 'bytea';
+
+/**
+ * Encrypts a property of an entity: on save it is sealed under a data key of the purpose, the key's fingerprint goes
+ * into `<property>_key`; on load it is opened. The entity itself only ever holds the plaintext.
+ *
+ * @throws ConfigError `ERR_CONFIG_OPTION` (unknown or wrong option), `ERR_CONFIG_FORBIDDEN_FIELD` (card verification
+ *   values, PINs, track data), when the class is defined.
+ */
+export function Encrypted(options: EncryptedOptions): PropertyDecorator {
+  return (target, property) => {
+    const name = String(property);
+    const declaration = new Declaration(
+      options,
+      `${target.constructor.name}.${name}`,
+      designType(target, property),
+    );
+    const { nullable, keyColumn, blindIndex } = declaration.options;
+    const cellName = declaration.options.name;
+    Column({ type: CELL_TYPE, nullable, transformer: declaration, ...named(cellName) })(target, name);
+
+    const keyName = keyColumn ?? (cellName && keyProperty(cellName));
+    addSibling(target, keyProperty(name), { type: FINGERPRINT_TYPE, nullable, ...named(keyName) });
+    addIndex(target, keyProperty(name), false);
+    if (blindIndex) {
+      const indexName = cellName && indexProperty(cellName);
+      addSibling(target, indexProperty(name), { type: INDEX_TYPE, nullable, ...named(indexName) });
+      addIndex(target, indexProperty(name), blindIndex.unique);
+    }
+  };
+}
+
+/**
+ * A physical, migrated column that is never mapped on the entity. A regular column with `select: false` would be set to
+ * null on the object after a save, and written as NULL by the next one; `virtual` ones are left alone.
+ */
+function addSibling(target: object, propertyName: string, options: ColumnOptions): void {
+  getMetadataArgsStorage().columns.push({
+    target: target.constructor,
+    propertyName,
+    mode: 'virtual',
+    options: { ...options, select: false },
+  });
+}
+
+function addIndex(target: object, propertyName: string, unique: boolean): void {
+  getMetadataArgsStorage().indices.push({ target: target.constructor, columns: [propertyName], unique });
+}
+
+const named = (name: string | undefined): { readonly name?: string } => (name === undefined ? {} : { name });
+
+function designType(target: object, property: string | symbol): unknown {
+  const reflect = Reflect as {
+    getMetadata?: (key: string, target: object, property: string | symbol) => unknown;
+  };
+  return reflect.getMetadata?.('design:type', target, property);
+}

@@ -1,0 +1,98 @@
+/**
+ * The rows that a statement carries in place of the user's: cells, fingerprints and blind indexes from one sealing of
+ * all of them. The user's objects are read, never changed.
+ */
+import type { DataSource } from 'typeorm';
+import { QueryError, SealError } from '../errors.js';
+import type { FieldSealPages, SealedColumn, ValuesOfColumn } from '../keys/field-seal.js';
+import { bindingOfEntity } from './bound-columns.js';
+import type { EncryptedColumn } from './encrypted-column.js';
+import type { ColumnMetadata, Row } from './internals.js';
+import { isSealed } from './sealed.js';
+import { SealedCell } from './transformer.js';
+
+/** What sealing these rows will need, for `prepare`. */
+export function valuesOf(columns: readonly EncryptedColumn[], rows: readonly Row[]): ValuesOfColumn[] {
+  return columns.map((column) => ({
+    column: column.handle,
+    values: rows.map((row) => plaintextOf(column, row)),
+  }));
+}
+
+/** One derived row per row, sealed as one batch. `bindFrom` gives the object with the bound properties of a row. */
+export function deriveRows(
+  dataSource: DataSource,
+  seal: FieldSealPages,
+  columns: readonly EncryptedColumn[],
+  rows: readonly Row[],
+  bindFrom: (row: Row) => object = (row) => row,
+): Row[] {
+  const inputs = valuesOf(columns, rows).map((input, i) => {
+    const { bound, label } = columns[i]!;
+    if (bound.length === 0) return input;
+    const bindings = rows.map((row, at) =>
+      isSet(input.values[at]) ? bindingOfEntity(dataSource, bound, bindFrom(row), label) : undefined,
+    );
+    return { ...input, bindings };
+  });
+  const sealed = seal.sealRows(inputs);
+  return rows.map((row, at) => {
+    const derived = copyOf(columns, row);
+    columns.forEach((column, i) => {
+      if (inputs[i]!.values[at] !== undefined) place(derived, column, sealed[i]!, at);
+    });
+    return derived;
+  });
+}
+
+const isSet = (value: unknown): boolean => value !== null && value !== undefined;
+
+function plaintextOf(column: EncryptedColumn, row: Row): unknown {
+  const value: unknown = column.cell.getEntityValue(row);
+  if (typeof value === 'function') {
+    throw new QueryError(
+      'ERR_QUERY_UNSUPPORTED',
+      `${column.label} is encrypted and cannot be set by an SQL expression. Give its value.`,
+    );
+  }
+  if (isSealed(value)) {
+    throw new SealError(
+      'ERR_SEAL_TYPE',
+      `${column.label}: expected a value, got one that is still sealed. Open it first.`,
+    );
+  }
+  return value;
+}
+
+/** A copy that reads like the row for every column, with own copies of the embedded objects that will be written to. */
+function copyOf(columns: readonly EncryptedColumn[], row: Row): Row {
+  const copy: Row = { ...row };
+  // Accessors on the class of an entity are not own properties.
+  for (const { propertyName, embeddedMetadata, relationMetadata } of columns[0]!.metadata.columns) {
+    // Reading a lazy relation would start a query; what it holds already is an own property.
+    if (relationMetadata?.isLazy) continue;
+    const name = embeddedMetadata?.parentPropertyNames[0] ?? propertyName;
+    if (!(name in copy) && name in row) copy[name] = row[name];
+  }
+  for (const { cell } of columns) {
+    let parent = copy;
+    for (const name of cell.embeddedMetadata?.parentPropertyNames ?? []) {
+      if (typeof parent[name] !== 'object' || parent[name] === null) break;
+      parent = parent[name] = { ...(parent[name] as Row) };
+    }
+  }
+  return copy;
+}
+
+function place(derived: Row, column: EncryptedColumn, sealed: SealedColumn, at: number): void {
+  const cell = sealed.cells[at] ?? null;
+  set(derived, column.cell, cell && new SealedCell(cell));
+  set(derived, column.key, sealed.fingerprints[at] ?? null);
+  if (column.index) set(derived, column.index, sealed.indexes?.[at] ?? null);
+}
+
+function set(derived: Row, column: ColumnMetadata, value: unknown): void {
+  let parent = derived;
+  for (const name of column.embeddedMetadata?.parentPropertyNames ?? []) parent = parent[name] as Row;
+  parent[column.propertyName] = value;
+}

@@ -1,0 +1,157 @@
+/** The encrypted columns of one data source: found by their declaration, checked, bound to a field seal. */
+import { getMetadataArgsStorage, type DataSource, type EntityMetadata } from 'typeorm';
+import { ConfigError } from '../errors.js';
+import type { FieldColumn, FieldSealPages } from '../keys/field-seal.js';
+import { boundColumns, type BoundColumn } from './bound-columns.js';
+import { declarationOf, type Declaration } from './declaration.js';
+import { indexProperty, keyProperty } from './decorator.js';
+import type { ColumnMetadata } from './internals.js';
+
+/** One encrypted column of one entity. */
+export interface EncryptedColumn {
+  readonly metadata: EntityMetadata;
+  /** The cell. */
+  readonly cell: ColumnMetadata;
+  /** Sibling with the fingerprint. */
+  readonly key: ColumnMetadata;
+  /** Sibling with the blind index. */
+  readonly index: ColumnMetadata | undefined;
+  readonly bound: readonly BoundColumn[];
+  readonly handle: FieldColumn;
+  /** Entity and property, for messages. */
+  readonly label: string;
+}
+
+/** Finds the encrypted columns of an entity; empty for all others. */
+export type ColumnsOf = (metadata: EntityMetadata) => readonly EncryptedColumn[];
+
+/**
+ * Checks every encrypted column of the data source and declares it to the field seal.
+ * @throws ConfigError `ERR_CONFIG_FIELD`, `ERR_CONFIG_DUPLICATE_CONTEXT`, `ERR_CONFIG_PURPOSE_UNKNOWN`.
+ */
+export function bindColumns(dataSource: DataSource, seal: Pick<FieldSealPages, 'column'>): ColumnsOf {
+  const contexts = new Map<string, string>();
+  const byMetadata = new Map<EntityMetadata, readonly EncryptedColumn[]>();
+  for (const metadata of dataSource.entityMetadatas) {
+    const columns = metadata.columns.flatMap((cell) => {
+      const declaration = declarationOf(cell.transformer);
+      if (declaration === undefined) return [];
+      const column = bindColumn(metadata, cell, declaration, seal);
+      refuseSharedContext(contexts, column);
+      return [column];
+    });
+    if (columns.length > 0) byMetadata.set(metadata, columns);
+  }
+  const none: readonly EncryptedColumn[] = [];
+  return (metadata) => byMetadata.get(metadata) ?? none;
+}
+
+export function findColumn(columns: readonly EncryptedColumn[], path: string): EncryptedColumn | undefined {
+  return columns.find((column) => column.cell.propertyPath === path);
+}
+
+function bindColumn(
+  metadata: EntityMetadata,
+  cell: ColumnMetadata,
+  declaration: Declaration,
+  seal: Pick<FieldSealPages, 'column'>,
+): EncryptedColumn {
+  const label = `${metadata.name}.${cell.propertyPath}`;
+  refuseUnsuitable(metadata, cell, label);
+  const { options } = declaration;
+  const bound = boundColumns(metadata, cell, options.bind, label);
+  const [entity, field] = contextOf(metadata, cell, options.context);
+  const { blindIndex } = options;
+  const handle = seal.column({
+    purpose: options.purpose,
+    entity,
+    field,
+    codec: options.type,
+    ...(options.pad !== undefined && { pad: options.pad }),
+    ...(options.bind !== undefined && { bound: options.bind !== false }),
+    ...(blindIndex && { blindIndex: blindIndex.normalize ? { normalize: blindIndex.normalize } : {} }),
+  });
+  return {
+    metadata,
+    cell,
+    key: sibling(metadata, cell, keyProperty, label),
+    index: blindIndex && sibling(metadata, cell, indexProperty, label),
+    bound,
+    handle,
+    label,
+  };
+}
+
+/** The context names what a cell belongs to: class names break under inheritance and minifiers, table names do not. */
+function contextOf(
+  metadata: EntityMetadata,
+  cell: ColumnMetadata,
+  context: string | undefined,
+): [string, string] {
+  if (context === undefined) return [metadata.tableName, cell.databaseName];
+  const dot = context.indexOf('.');
+  return [context.slice(0, dot), context.slice(dot + 1)];
+}
+
+const UNSUITABLE: readonly (readonly [(m: EntityMetadata, c: ColumnMetadata) => boolean, string])[] = [
+  [(_, c) => c.isPrimary, 'a primary key'],
+  [(_, c) => c.relationMetadata !== undefined || c.referencedColumn !== undefined, 'a join column'],
+  [(_, c) => c.isDiscriminator, 'a discriminator'],
+  [(_, c) => c.isGenerated || c.asExpression !== undefined, 'a generated column'],
+  [(_, c) => c.default !== undefined, 'a column with a default of the database'],
+  [(_, c) => c.isArray, 'an array column'],
+  [(m) => m.tableType === 'view', 'a column of a view'],
+  [(m, c) => m.indices.some((index) => index.columns.includes(c)), 'an indexed column (use blindIndex)'],
+  [
+    (m, c) => m.uniques.some((unique) => unique.columns.includes(c)),
+    'a unique column (use blindIndex: { unique: true })',
+  ],
+];
+
+function refuseUnsuitable(metadata: EntityMetadata, cell: ColumnMetadata, label: string): void {
+  const reason = UNSUITABLE.find(([applies]) => applies(metadata, cell))?.[1];
+  if (reason === undefined) return;
+  throw new ConfigError(
+    'ERR_CONFIG_FIELD',
+    `${label}: an encrypted field cannot be ${reason}; cells differ at every sealing.`,
+  );
+}
+
+function sibling(
+  metadata: EntityMetadata,
+  cell: ColumnMetadata,
+  nameOf: (property: string) => string,
+  label: string,
+): ColumnMetadata {
+  const path = cell.propertyPath.slice(0, -cell.propertyName.length) + nameOf(cell.propertyName);
+  const column = metadata.columns.find((candidate) => candidate.propertyPath === path);
+  if (column?.isVirtual && !isDeclaredByUser(metadata, cell, column.propertyName)) return column;
+  throw new ConfigError(
+    'ERR_CONFIG_FIELD',
+    `${label}: expected the property ${path} to be free for the sibling column, got a column of the entity's own. Rename that property.`,
+  );
+}
+
+/** Of two declarations of one property TypeORM keeps the first and says nothing. */
+function isDeclaredByUser(metadata: EntityMetadata, cell: ColumnMetadata, property: string): boolean {
+  const targets = [...metadata.inheritanceTree, cell.target];
+  return getMetadataArgsStorage().columns.some(
+    ({ target, propertyName, mode }) =>
+      targets.includes(target) && propertyName === property && mode !== 'virtual',
+  );
+}
+
+function refuseSharedContext(contexts: Map<string, string>, column: EncryptedColumn): void {
+  const { purpose, entity, field } = column.handle;
+  const context = JSON.stringify([purpose, entity, field]);
+  const place = `${column.metadata.tablePath}.${column.cell.databaseName}`;
+  const other = contexts.get(context);
+  if (other !== undefined && other !== place) {
+    throw new ConfigError(
+      'ERR_CONFIG_DUPLICATE_CONTEXT',
+      `${column.label}: the columns ${other} and ${place} would have the same context ${entity}.${field}, ` +
+        'so that cells could be moved between them. Give one of them another `context`.',
+    );
+  }
+  contexts.set(context, place);
+}

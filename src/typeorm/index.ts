@@ -1,0 +1,8 @@
+/** fieldseal for TypeORM. */
+export { attachFieldSeal } from './attach.js';
+export type { AttachOptions } from './attach.js';
+export type { BlindIndexOptions, EncryptedOptions } from './declaration.js';
+export { Encrypted } from './decorator.js';
+export { openRaw } from './open-raw.js';
+export type { RawMapping } from './open-raw.js';
+export { isSealed, Sealed } from './sealed.js';

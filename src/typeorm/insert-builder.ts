@@ -1,0 +1,156 @@
+/** INSERT and upsert: derived rows while the SQL is made, siblings wherever the cell is named. */
+import type { EntityMetadata } from 'typeorm';
+import { QueryError, SealError } from '../errors.js';
+import { deriveRows, valuesOf } from './derived-rows.js';
+import type { EncryptedColumn } from './encrypted-column.js';
+import type { BuilderClass, ColumnMetadata, InsertInternals, Row } from './internals.js';
+import { mainMetadata, type BuilderContext } from './query-builders.js';
+import { restorePlaintext } from './returned-cells.js';
+
+export function insertBuilder(
+  context: BuilderContext,
+  Plain: BuilderClass<InsertInternals>,
+): BuilderClass<InsertInternals> {
+  const { dataSource, seal, columnsOf } = context;
+
+  return class FieldSealInsertQueryBuilder extends Plain {
+    /** Set while SQL is made: the rows that take the place of the user's. */
+    #derived: Row[] | undefined;
+
+    override async execute(): ReturnType<InsertInternals['execute']> {
+      const columns = this.#columns();
+      if (columns.length === 0 || this.expressionMap.insertFromSelect) return super.execute();
+      const rows = super.getValueSets();
+      await seal.prepare(valuesOf(columns, rows));
+      return restorePlaintext(columns, rows, () => super.execute());
+    }
+
+    override getQuery(): string {
+      const columns = this.#columns();
+      if (columns.length === 0) {
+        refuseTableOfEntity(context, this);
+        return super.getQuery();
+      }
+      if (this.expressionMap.insertFromSelect) refuseInsertFromSelect(columns, super.getInsertedColumns());
+      const { onUpdate } = this.expressionMap;
+      try {
+        if (!this.expressionMap.insertFromSelect) {
+          this.#derived = deriveRows(dataSource, seal, columns, super.getValueSets());
+        }
+        if (onUpdate) this.expressionMap.onUpdate = withSiblings(columns, onUpdate);
+        return super.getQuery();
+      } finally {
+        this.#derived = undefined;
+        if (onUpdate) this.expressionMap.onUpdate = onUpdate;
+      }
+    }
+
+    override getValueSets(): Row[] {
+      return this.#derived ?? super.getValueSets();
+    }
+
+    override getInsertedColumns(): ColumnMetadata[] {
+      const inserted = super.getInsertedColumns();
+      // Without a list of the user's own, TypeORM takes all columns, siblings included.
+      return this.expressionMap.insertColumns.length === 0
+        ? inserted
+        : addSiblings(this.#columns(), inserted);
+    }
+
+    #columns(): readonly EncryptedColumn[] {
+      const metadata = mainMetadata(this);
+      return metadata ? columnsOf(metadata) : [];
+    }
+  };
+}
+
+const siblingsOf = (column: EncryptedColumn): ColumnMetadata[] =>
+  column.index ? [column.key, column.index] : [column.key];
+
+function addSiblings(columns: readonly EncryptedColumn[], inserted: ColumnMetadata[]): ColumnMetadata[] {
+  const all = new Set(inserted);
+  for (const column of columns) {
+    for (const sibling of siblingsOf(column)) {
+      if (inserted.includes(column.cell)) all.add(sibling);
+      else if (all.has(sibling)) throw siblingAlone(column, sibling.propertyPath);
+    }
+  }
+  return [...all];
+}
+
+/** An upsert overwrites the siblings together with their cell, or a fingerprint of the old cell would stay. */
+function withSiblings(
+  columns: readonly EncryptedColumn[],
+  onUpdate: NonNullable<InsertInternals['expressionMap']['onUpdate']>,
+): typeof onUpdate {
+  if (!Array.isArray(onUpdate.overwrite)) return onUpdate;
+  const overwrite = new Set<string>(onUpdate.overwrite as readonly string[]);
+  const conflict: readonly unknown[] = Array.isArray(onUpdate.conflict) ? onUpdate.conflict : [];
+  for (const column of columns) {
+    if (!overwrite.has(column.cell.databaseName)) {
+      const alone = siblingsOf(column).find((sibling) => overwrite.has(sibling.databaseName));
+      if (alone && !conflict.includes(alone.databaseName)) throw siblingAlone(column, alone.databaseName);
+      continue;
+    }
+    for (const sibling of siblingsOf(column)) overwrite.add(sibling.databaseName);
+    refuseUnboundOverwrite(column, overwrite, conflict);
+  }
+  return { ...onUpdate, overwrite: [...overwrite] };
+}
+
+/** The cell of the new row is bound to its values; in the row that is overwritten they must be the same ones. */
+function refuseUnboundOverwrite(
+  column: EncryptedColumn,
+  overwrite: ReadonlySet<string>,
+  conflict: readonly unknown[],
+): void {
+  for (const { column: bound } of column.bound) {
+    if (overwrite.has(bound.databaseName) || conflict.includes(bound.databaseName)) continue;
+    throw new SealError(
+      'ERR_SEAL_BINDING',
+      `${column.label} is bound to ${bound.propertyPath}: an upsert that overwrites it must find its row by ` +
+        `${bound.propertyPath} or overwrite that too.`,
+    );
+  }
+}
+
+function refuseInsertFromSelect(
+  columns: readonly EncryptedColumn[],
+  inserted: readonly ColumnMetadata[],
+): void {
+  const column = columns.find((one) =>
+    [one.cell, ...siblingsOf(one)].some((part) => inserted.includes(part)),
+  );
+  if (!column) return;
+  throw new QueryError(
+    'ERR_QUERY_UNSUPPORTED',
+    `${column.label} is encrypted and cannot be filled by INSERT … SELECT: cells are sealed for their column and cannot ` +
+      'be copied. Load the entities and save them.',
+  );
+}
+
+/** An INSERT into the table of an entity by its bare name would write values as they are. */
+function refuseTableOfEntity(
+  { dataSource, columnsOf }: BuilderContext,
+  { expressionMap }: InsertInternals,
+): void {
+  if (expressionMap.mainAlias?.hasMetadata !== false) return;
+  const { tablePath } = expressionMap.mainAlias;
+  const entity: EntityMetadata | undefined = dataSource.entityMetadatas.find(
+    (metadata) =>
+      columnsOf(metadata).length > 0 &&
+      (metadata.tablePath === tablePath || metadata.tableName === tablePath),
+  );
+  if (!entity) return;
+  throw new QueryError(
+    'ERR_QUERY_UNSUPPORTED',
+    `The table ${entity.tablePath} has encrypted columns: write to it through the entity ${entity.name}, not by its table name.`,
+  );
+}
+
+function siblingAlone(column: EncryptedColumn, sibling: string): QueryError {
+  return new QueryError(
+    'ERR_QUERY_UNSUPPORTED',
+    `${sibling} is written together with ${column.label} and cannot be written alone. Name ${column.cell.propertyPath} instead.`,
+  );
+}

@@ -1,0 +1,49 @@
+/** Opening rows that were not loaded as entities: raw SQL, `getRawMany`, `stream()`, a dump. */
+import type { DataSource, EntityTarget, ObjectLiteral } from 'typeorm';
+import { QueryError } from '../errors.js';
+import { attachmentOf } from './attach.js';
+import { openPage, pageColumns } from './page.js';
+import type { Row } from './internals.js';
+import { OpenedValue } from './transformer.js';
+
+/** Which property of the entity each column of a raw row holds: `{ card_pan: 'pan', card_id: 'id' }`. */
+export type RawMapping = Readonly<Record<string, string>>;
+
+/**
+ * Copies of the rows with the encrypted columns of the mapping opened; the rows themselves are not changed. All keys
+ * that are missing are loaded in one batch per purpose.
+ *
+ * @param mapping Raw column to property path. Properties that an encrypted field is bound to must be in it.
+ * @throws QueryError `ERR_QUERY_UNSUPPORTED` for a property that is not there; ConfigError `ERR_CONFIG_ORM`; FormatError,
+ *   KeyError, KmsError, OpenError of the first row that cannot be opened.
+ */
+export async function openRaw<R extends object>(
+  dataSource: DataSource,
+  entity: EntityTarget<ObjectLiteral>,
+  rows: readonly R[],
+  mapping: RawMapping,
+): Promise<R[]> {
+  const { seal, columnsOf } = attachmentOf(dataSource);
+  const metadata = dataSource.getMetadata(entity);
+  const rawNames = new Map(Object.entries(mapping).map(([rawName, path]) => [path, rawName]));
+  for (const path of rawNames.keys()) {
+    if (metadata.findColumnWithPropertyPath(path)) continue;
+    throw new QueryError(
+      'ERR_QUERY_UNSUPPORTED',
+      `openRaw: the entity ${metadata.name} has no property "${path}".`,
+    );
+  }
+  const copies = rows.map((row) => ({ ...row }) as Row);
+  if (copies.length === 0) return [];
+  await openPage(
+    seal,
+    pageColumns(columnsOf(metadata), (column) => rawNames.get(column.propertyPath), copies[0]!),
+    copies,
+  );
+  return copies.map((copy) => unboxed(copy) as R);
+}
+
+function unboxed(row: Row): Row {
+  for (const [name, value] of Object.entries(row)) if (value instanceof OpenedValue) row[name] = value.value;
+  return row;
+}

@@ -1,0 +1,137 @@
+/** Opening a page: the cells of all encrypted columns in the raw rows, in one batch, before hydration sees them. */
+import { OpenError } from '../errors.js';
+import type { CellsOfColumn, FieldSealPages, OpenedColumn } from '../keys/field-seal.js';
+import { bindingOf } from './bound-columns.js';
+import type { EncryptedColumn } from './encrypted-column.js';
+import type { ColumnMetadata, Row } from './internals.js';
+import { OpenedValue } from './transformer.js';
+
+export type RawNameOf = (column: ColumnMetadata) => string | undefined;
+
+/** One encrypted column as it stands in raw rows. */
+export interface PageColumn {
+  readonly column: EncryptedColumn;
+  /** Name of the cell in a raw row. */
+  readonly rawName: string;
+  /** Names of other columns of the same alias in a raw row; undefined for those that were not selected. */
+  readonly rawNameOf: RawNameOf;
+  /** Whether rows were searched by the blind index of this column. */
+  readonly searched: boolean;
+}
+
+/** The cells that opened values stand in for, so that they can be put back. */
+export type OpenedPage = readonly { readonly rawName: string; readonly cells: readonly unknown[] }[];
+
+/**
+ * Puts an {@link OpenedValue} in the place of every cell.
+ * @throws The failure of the first row that cannot be opened; then the rows are as they were.
+ */
+export async function openPage(
+  seal: FieldSealPages,
+  columns: readonly PageColumn[],
+  rows: readonly Row[],
+): Promise<OpenedPage> {
+  const page = columns.map((column) => cellsOf(column, rows));
+  const opened = await seal.openPage(page);
+  throwFirstFailure(opened);
+  columns.forEach((column, i) => {
+    if (column.searched) refuseMovedIndex(seal, column, rows, opened[i]!.values);
+  });
+  columns.forEach(({ rawName }, i) => {
+    const { values } = opened[i]!;
+    const { cells } = page[i]!;
+    rows.forEach((row, at) => {
+      if (cells[at] !== null) row[rawName] = new OpenedValue(values[at]);
+    });
+  });
+  return columns.map(({ rawName }, i) => ({ rawName, cells: page[i]!.cells }));
+}
+
+/** The raw rows as the database gave them. */
+export function putCellsBack(page: OpenedPage, rows: readonly Row[]): void {
+  for (const { rawName, cells } of page) {
+    rows.forEach((row, at) => {
+      row[rawName] = cells[at];
+    });
+  }
+}
+
+/** The columns of an alias whose cells are in the rows. */
+export function pageColumns(
+  columns: readonly EncryptedColumn[],
+  rawNameOf: RawNameOf,
+  row: Row,
+  searched: ReadonlySet<EncryptedColumn> = new Set(),
+): PageColumn[] {
+  return columns.flatMap((column) => {
+    const rawName = rawNameOf(column.cell);
+    return rawName === undefined || row[rawName] === undefined
+      ? []
+      : [{ column, rawName, rawNameOf, searched: searched.has(column) }];
+  });
+}
+
+function cellsOf({ column, rawName, rawNameOf }: PageColumn, rows: readonly Row[]): CellsOfColumn {
+  const cells = rows.map((row) => asCell(row[rawName]));
+  const keyName = rawNameOf(column.key);
+  const siblings = keyName !== undefined && rows[0]?.[keyName] !== undefined;
+  return {
+    column: column.handle,
+    cells,
+    ...(siblings && { fingerprints: rows.map((row) => row[keyName] as string | null) }),
+    ...(column.bound.length > 0 && { bindings: rows.map((row) => bindingOfRow(column, rawNameOf, row)) }),
+  };
+}
+
+/** Undefined where a bound value is gone: then nothing can be opened under it. */
+function bindingOfRow(column: EncryptedColumn, rawNameOf: RawNameOf, row: Row): Uint8Array | undefined {
+  const valueOf = (bound: ColumnMetadata) => row[rawNameOf(bound) ?? ''];
+  return column.bound.every((bound) => isSet(valueOf(bound.column)))
+    ? bindingOf(column.bound, valueOf)
+    : undefined;
+}
+
+const isSet = (value: unknown): boolean => value !== null && value !== undefined;
+
+const NOT_A_CELL = Buffer.alloc(0);
+
+/** A cell as bytes. Whatever is no cell is given on as one that cannot be opened. */
+function asCell(value: unknown): Uint8Array | null {
+  if (!isSet(value)) return null;
+  if (value instanceof Uint8Array) return value;
+  // The query result cache keeps rows as JSON.
+  const json = value as { readonly type?: unknown; readonly data?: unknown };
+  if (json.type === 'Buffer' && Array.isArray(json.data)) return Buffer.from(json.data as number[]);
+  return NOT_A_CELL;
+}
+
+/**
+ * A database writer can move a blind index to another row, so that a search finds it there. The cell is authenticated,
+ * so the index that belongs to its value is known.
+ */
+function refuseMovedIndex(
+  seal: FieldSealPages,
+  { column, rawNameOf }: PageColumn,
+  rows: readonly Row[],
+  values: readonly unknown[],
+): void {
+  const rawName = column.index && rawNameOf(column.index);
+  if (rawName === undefined) return;
+  rows.forEach((row, at) => {
+    const stored = asCell(row[rawName]);
+    if (values[at] === null && stored === null) return;
+    const belongs = (index: Buffer) => stored !== null && index.equals(stored);
+    if (values[at] !== null && seal.searchIndexes(column.handle, values[at]).some(belongs)) return;
+    throw new OpenError(
+      'ERR_OPEN_FAILED',
+      `${column.label}: a row was found by a blind index that does not belong to its value. The index was changed in the database.`,
+    );
+  });
+}
+
+function throwFirstFailure(opened: readonly OpenedColumn[]): void {
+  for (const { failures } of opened) {
+    if (failures === undefined) continue;
+    for (const failure of failures.values()) throw failure;
+  }
+}

@@ -1,0 +1,135 @@
+/**
+ * Subclasses of TypeORM's own builders, made for one attached data source. Every save, cascade, insert, update, upsert,
+ * find and query builder of that data source ends in one of them:
+ *
+ * - writes: while the SQL is made, the value sets are replaced by derived rows (`derived-rows`);
+ * - where objects are rewritten to blind indexes (`where`), fragments of SQL are checked (`raw-use`);
+ * - reads: raw rows are opened page by page before hydration (`page`).
+ */
+import type { DataSource, EntityMetadata } from 'typeorm';
+import type { FieldSealPages } from '../keys/field-seal.js';
+import type { ColumnsOf, EncryptedColumn } from './encrypted-column.js';
+import { insertBuilder } from './insert-builder.js';
+import {
+  type BuilderClass,
+  type InsertInternals,
+  type QueryBuilderInternals,
+  type Row,
+  type SelectInternals,
+  type Searching,
+  type UpdateInternals,
+} from './internals.js';
+import { refuseRawUse } from './raw-use.js';
+import { selectBuilder } from './select-builder.js';
+import { updateBuilder } from './update-builder.js';
+import { rewriteWhere } from './where.js';
+
+/** What the builders of one data source share. */
+export interface BuilderContext {
+  readonly dataSource: DataSource;
+  /** A builder of TypeORM's own, as the data source made them before it was attached. */
+  readonly plainBuilder: () => SelectInternals;
+  readonly seal: FieldSealPages;
+  /** Resolved late: metadata is built anew by every `initialize()`. */
+  readonly columnsOf: ColumnsOf;
+  /** Whether SQL written by hand is searched for encrypted columns. */
+  readonly checkRawWhere: boolean;
+}
+
+export interface Builders {
+  readonly select: BuilderClass<SelectInternals>;
+  readonly insert: BuilderClass<InsertInternals>;
+  readonly update: BuilderClass<UpdateInternals>;
+  readonly delete: BuilderClass<QueryBuilderInternals>;
+  readonly softDelete: BuilderClass<QueryBuilderInternals>;
+}
+
+/** Builder classes over those that this data source uses, whichever version or copy of TypeORM it comes from. */
+export function makeBuilders(context: BuilderContext): Builders {
+  const plain = context.plainBuilder();
+  const builders: Builders = {
+    select: selectBuilder(context, withFieldSeal(plain)),
+    insert: insertBuilder(context, withFieldSeal(plain.insert() as InsertInternals)),
+    update: updateBuilder(context, withFieldSeal(plain.update() as UpdateInternals)),
+    delete: withFieldSeal(plain.delete()),
+    softDelete: withFieldSeal(plain.softDelete()),
+  };
+  return builders;
+
+  /** What all builders have in common: where objects, the check of SQL fragments, and the way from one to another. */
+  function withFieldSeal<T extends QueryBuilderInternals>(example: T): BuilderClass<T> {
+    const Plain = example.constructor as BuilderClass<QueryBuilderInternals>;
+    class WithFieldSeal extends Plain {
+      /** Columns that this statement searches by their blind index. */
+      readonly searched = new Set<EncryptedColumn>();
+
+      override clone(): this {
+        const copy = super.clone();
+        for (const column of this.searched) (copy as WithFieldSeal).searched.add(column);
+        return copy;
+      }
+
+      override getQuery(): string {
+        if (context.checkRawWhere) refuseRawUse(this.expressionMap, context.columnsOf);
+        return super.getQuery();
+      }
+
+      override getPredicates(where: Row): Iterable<readonly [string, unknown]> {
+        const metadata = mainMetadata(this);
+        const { searched } = outermost(this) as QueryBuilderInternals & Searching;
+        return super.getPredicates(
+          metadata ? rewriteWhere({ ...context, searched }, metadata, where) : where,
+        );
+      }
+
+      // TypeORM changes the kind of a builder through a registry that knows its own classes only.
+      override select(selection?: unknown, alias?: string): QueryBuilderInternals {
+        return inKind(this, super.select(selection, alias), builders.select);
+      }
+
+      override insert(): QueryBuilderInternals {
+        return inKind(this, super.insert(), builders.insert);
+      }
+
+      override update(entityOrSet?: unknown, set?: unknown): QueryBuilderInternals {
+        return inKind(this, super.update(entityOrSet, set), builders.update);
+      }
+
+      override delete(): QueryBuilderInternals {
+        return inKind(this, super.delete(), builders.delete);
+      }
+
+      override softDelete(): QueryBuilderInternals {
+        return inKind(this, super.softDelete(), builders.softDelete);
+      }
+
+      override restore(): QueryBuilderInternals {
+        return inKind(this, super.restore(), builders.softDelete);
+      }
+    }
+    return WithFieldSeal as unknown as BuilderClass<T>;
+  }
+}
+
+function inKind(
+  before: QueryBuilderInternals,
+  after: QueryBuilderInternals,
+  Kind: BuilderClass<QueryBuilderInternals>,
+): QueryBuilderInternals {
+  return after === before ? after : new Kind(after);
+}
+
+/** Conditions in brackets are collected by a builder of their own. */
+function outermost(builder: QueryBuilderInternals): QueryBuilderInternals {
+  return builder.parentQueryBuilder ? outermost(builder.parentQueryBuilder) : builder;
+}
+
+/** The entity that a statement is about; undefined for a table that no entity maps. */
+export function mainMetadata({ expressionMap }: QueryBuilderInternals): EntityMetadata | undefined {
+  return expressionMap.mainAlias?.hasMetadata ? expressionMap.mainAlias.metadata : undefined;
+}
+
+/** A select builder as `dataSource.createQueryBuilder` returns it, on the way to the caller. */
+export function asSealing(builders: Builders, plain: SelectInternals): SelectInternals {
+  return new builders.select(plain);
+}

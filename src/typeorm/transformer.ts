@@ -1,0 +1,97 @@
+/**
+ * The transformer that stands on an encrypted column of one attached data source. TypeORM calls it synchronously with
+ * single values, so sealing and opening happen elsewhere, for whole statements and pages; here sealed cells and opened
+ * values pass through, and the dirty check gets something that it can compare.
+ */
+import { canonicalOf } from './canonical.js';
+import type { EncryptedColumn } from './encrypted-column.js';
+
+/** A cell on its way into a statement. Only these are let through to the driver. */
+export class SealedCell {
+  readonly cell: Buffer;
+
+  constructor(cell: Buffer) {
+    this.cell = cell;
+  }
+}
+
+/** An opened value on its way through hydration, in the place of its cell in a raw row. */
+export class OpenedValue {
+  readonly value: unknown;
+
+  constructor(value: unknown) {
+    this.value = value;
+  }
+
+  toJSON(): string {
+    return '[opened]';
+  }
+}
+
+/** What the transformer does with a cell that no page has opened. */
+export type OpenLater = (column: EncryptedColumn, cell: Uint8Array) => unknown;
+
+export class ColumnTransformer {
+  readonly #column: EncryptedColumn;
+  readonly #openLater: OpenLater;
+
+  constructor(column: EncryptedColumn, openLater: OpenLater) {
+    this.#column = column;
+    this.#openLater = openLater;
+  }
+
+  /** To the driver: a sealed cell as bytes, everything else as a token that can be compared and never be bound. */
+  to(value: unknown): unknown {
+    if (value === null || value === undefined) return value;
+    if (value instanceof SealedCell) return value.cell;
+    return tokenOf(this.#column, value);
+  }
+
+  /** To the entity: an opened value; a cell that reaches hydration unopened is left to the fallback. */
+  from(value: unknown): unknown {
+    if (value === null || value === undefined) return value;
+    if (value instanceof OpenedValue) return value.value;
+    return this.#openLater(this.#column, value as Uint8Array);
+  }
+}
+
+/**
+ * Stands for a plaintext in the dirty check, which compares with `===`: equal values of one column get one token. A
+ * driver that tries to bind it, or anything that prints it, throws.
+ */
+class Token {
+  toPostgres(): never {
+    throw new TypeError('A plaintext reached the driver unsealed and was stopped.');
+  }
+
+  toString(): never {
+    return this.toPostgres();
+  }
+
+  toJSON(): string {
+    return '[encrypted]';
+  }
+
+  [Symbol.toPrimitive](): never {
+    return this.toPostgres();
+  }
+}
+
+// Tokens live for one synchronous run: TypeORM computes a diff without awaiting, and plaintext is not kept longer.
+let tokens: Map<string, Token> | undefined;
+
+function tokenOf(column: EncryptedColumn, value: unknown): Token {
+  if (tokens === undefined) {
+    tokens = new Map();
+    queueMicrotask(() => {
+      tokens = undefined;
+    });
+  }
+  const canonical = canonicalOf(column.handle.codec, value);
+  let token = tokens.get(canonical);
+  if (token === undefined) {
+    token = new Token();
+    tokens.set(canonical, token);
+  }
+  return token;
+}

@@ -1,0 +1,112 @@
+/** UPDATE: one sealing for the values of `.set()`, bound to what the statement says about its row. */
+import { InstanceChecker } from 'typeorm';
+import { QueryError, SealError } from '../errors.js';
+import { deriveRows, valuesOf } from './derived-rows.js';
+import type { EncryptedColumn } from './encrypted-column.js';
+import type { BuilderClass, Row, UpdateInternals } from './internals.js';
+import { mainMetadata, type BuilderContext } from './query-builders.js';
+import { restorePlaintext } from './returned-cells.js';
+
+export function updateBuilder(
+  context: BuilderContext,
+  Plain: BuilderClass<UpdateInternals>,
+): BuilderClass<UpdateInternals> {
+  const { dataSource, seal, columnsOf } = context;
+
+  return class FieldSealUpdateQueryBuilder extends Plain {
+    #derived: Row | undefined;
+    /** What plain equality in the criteria says about every matched row. */
+    #criteria: Row = {};
+
+    override async execute(): ReturnType<UpdateInternals['execute']> {
+      const columns = this.#columns();
+      if (columns.length === 0) return super.execute();
+      const set = super.getValueSet();
+      await seal.prepare(valuesOf(columns, [set]));
+      return restorePlaintext(columns, [set, ...this.expressionMap.whereEntities], () => super.execute());
+    }
+
+    override getQuery(): string {
+      const columns = this.#columns();
+      if (columns.length === 0) return super.getQuery();
+      try {
+        this.#derived = this.#derive(columns);
+        return super.getQuery();
+      } finally {
+        this.#derived = undefined;
+      }
+    }
+
+    override getValueSet(): Row {
+      return this.#derived ?? super.getValueSet();
+    }
+
+    override where(where: unknown, parameters?: unknown): this {
+      this.#criteria = equalities(where);
+      return super.where(where, parameters);
+    }
+
+    override andWhere(where: unknown, parameters?: unknown): this {
+      this.#criteria = { ...this.#criteria, ...equalities(where) };
+      return super.andWhere(where, parameters);
+    }
+
+    override orWhere(where: unknown, parameters?: unknown): this {
+      this.#criteria = {};
+      return super.orWhere(where, parameters);
+    }
+
+    #columns(): readonly EncryptedColumn[] {
+      const metadata = mainMetadata(this);
+      return metadata ? columnsOf(metadata) : [];
+    }
+
+    #derive(columns: readonly EncryptedColumn[]): Row {
+      const set = super.getValueSet();
+      const { whereEntities } = this.expressionMap;
+      const known = { ...this.#criteria, ...(whereEntities.length === 1 ? whereEntities[0] : {}) };
+      for (const column of columns) refuseUnsafeSet(column, set, known);
+      const [derived] = deriveRows(dataSource, seal, columns, [set], (row) => ({ ...known, ...row }));
+      return derived!;
+    }
+  };
+}
+
+/** The properties that a where object pins to one value. */
+function equalities(where: unknown): Row {
+  if (
+    typeof where !== 'object' ||
+    where === null ||
+    Array.isArray(where) ||
+    InstanceChecker.isBrackets(where)
+  ) {
+    return {};
+  }
+  const pinned: Row = {};
+  for (const [property, value] of Object.entries(where)) {
+    if (!InstanceChecker.isFindOperator(value)) pinned[property] = value;
+    else if (value.type === 'equal') pinned[property] = value.value;
+  }
+  return pinned;
+}
+
+function refuseUnsafeSet({ cell, key, index, bound, label }: EncryptedColumn, set: Row, known: Row): void {
+  const isSet = cell.getEntityValue(set) !== undefined;
+  for (const sibling of [key, index]) {
+    if (sibling && sibling.getEntityValue(set) !== undefined) {
+      throw new QueryError(
+        'ERR_QUERY_UNSUPPORTED',
+        `${sibling.propertyPath} is written together with ${label} and cannot be set. Set ${cell.propertyPath} instead.`,
+      );
+    }
+  }
+  for (const { column } of bound) {
+    const value: unknown = column.getEntityValue(set);
+    if (value === undefined || isSet || value === column.getEntityValue(known)) continue;
+    throw new SealError(
+      'ERR_SEAL_BINDING',
+      `${label} is bound to ${column.propertyPath}: changing that alone would make its cell unreadable. ` +
+        `Set ${cell.propertyPath} in the same statement.`,
+    );
+  }
+}

@@ -1,0 +1,141 @@
+/**
+ * Where objects on encrypted fields: equality goes to the blind index, a test for NULL to the cell, everything else is
+ * refused with the alternative. The user's operators are never changed; new ones are built.
+ */
+import {
+  And,
+  Equal,
+  In,
+  InstanceChecker,
+  IsNull,
+  Not,
+  Or,
+  type EntityMetadata,
+  type FindOperator,
+} from 'typeorm';
+import { QueryError } from '../errors.js';
+import type { FieldSealPages } from '../keys/field-seal.js';
+import { findColumn, type ColumnsOf, type EncryptedColumn } from './encrypted-column.js';
+import type { Row } from './internals.js';
+
+type Operator = FindOperator<unknown>;
+
+/** What a search needs, and what it leaves behind: the columns that were searched by their index. */
+export interface Search {
+  readonly seal: Pick<FieldSealPages, 'searchIndexes'>;
+  readonly columnsOf: ColumnsOf;
+  readonly searched: Set<EncryptedColumn>;
+}
+
+/** Rewrites one where object with everything nested in it. Anything but plain nesting is left to TypeORM. */
+export function rewriteWhere(search: Search, metadata: EntityMetadata, where: Row, prefix = ''): Row {
+  const columns = search.columnsOf(metadata);
+  const rewritten: Row = {};
+  for (const [key, value] of Object.entries(where)) {
+    const path = prefix + key;
+    const column = findColumn(columns, path);
+    if (column) {
+      const [property, operator] = rewriteTest(search, column, value);
+      rewritten[property] = operator;
+    } else {
+      rewritten[key] = rewriteNested(search, metadata, value, path);
+    }
+  }
+  return rewritten;
+}
+
+function rewriteNested(search: Search, metadata: EntityMetadata, value: unknown, path: string): unknown {
+  if (typeof value !== 'object' || value === null || InstanceChecker.isFindOperator(value)) return value;
+  if (metadata.hasEmbeddedWithPropertyPath(path)) {
+    return rewriteWhere(search, metadata, value as Row, `${path}.`);
+  }
+  const relation = metadata.findRelationWithPropertyPath(path);
+  if (!relation) return value;
+  const inverse = relation.inverseEntityMetadata;
+  if (Array.isArray(value)) {
+    return value.map((one: Row) => rewriteWhere(search, inverse, one));
+  }
+  return rewriteWhere(search, inverse, value as Row);
+}
+
+/** The sibling property and what to compare it with. */
+function rewriteTest(
+  search: Search,
+  column: EncryptedColumn,
+  value: unknown,
+): [property: string, operator: Operator] {
+  if (value === null || value === undefined) {
+    throw unsupported(
+      column,
+      String(value),
+      'Use IsNull() to find rows without a value, or leave the property out.',
+    );
+  }
+  const nullTest = asNullTest(value);
+  if (nullTest) return [column.cell.propertyName, nullTest];
+  if (!column.index) {
+    throw new QueryError(
+      'ERR_QUERY_NO_BLIND_INDEX',
+      `${column.label} is encrypted and has no blind index, so rows cannot be found by it. ` +
+        'Declare blindIndex: true on the field (what it shows: docs/threat-model.md), or search by another field.',
+    );
+  }
+  search.searched.add(column);
+  return [column.index.propertyName, onIndex(search.seal, column, value)];
+}
+
+/** A fresh IsNull() or Not(IsNull()) where the value is one. */
+function asNullTest(value: unknown): Operator | undefined {
+  if (!InstanceChecker.isFindOperator(value)) return undefined;
+  if (value.type === 'isNull') return IsNull();
+  const child = value.type === 'not' && value.child ? asNullTest(value.child) : undefined;
+  return child && Not(child);
+}
+
+type Rewrite = (
+  operator: Operator,
+  onto: (value: unknown) => Operator,
+  indexes: (value: unknown) => readonly Buffer[],
+) => Operator;
+
+const children = (operator: Operator): readonly unknown[] => operator.value as readonly unknown[];
+
+/** The operators that a keyed hash can answer. */
+const REWRITES: ReadonlyMap<string, Rewrite> = new Map<string, Rewrite>([
+  ['equal', (operator, onto) => onto(operator.value)],
+  ['in', (operator, _, indexes) => In(children(operator).flatMap((value) => indexes(value)))],
+  ['not', (operator, onto) => Not(onto(operator.child ?? operator.value))],
+  ['and', (operator, onto) => And(...children(operator).map(onto))],
+  ['or', (operator, onto) => Or(...children(operator).map(onto))],
+  // Within And and Or the index stands for the cell: both are NULL together.
+  ['isNull', () => IsNull()],
+]);
+
+function onIndex(seal: Search['seal'], column: EncryptedColumn, value: unknown): Operator {
+  const indexes = (plaintext: unknown) => {
+    if (plaintext === null || plaintext === undefined) {
+      throw unsupported(column, String(plaintext), 'Use IsNull() to find rows without a value.');
+    }
+    return seal.searchIndexes(column.handle, plaintext);
+  };
+  const onto = (inner: unknown): Operator => onIndex(seal, column, inner);
+  if (!InstanceChecker.isFindOperator(value)) {
+    const [first, ...others] = indexes(value);
+    return others.length === 0 ? Equal(first) : In([first, ...others]);
+  }
+  const rewrite = REWRITES.get(value.type);
+  if (rewrite) return rewrite(value, onto, indexes);
+  throw unsupported(
+    column,
+    value.type,
+    'A blind index answers equality only: a value, Equal, In, Not, IsNull, And, Or. ' +
+      'For ranges and patterns keep a coarser plain column, or filter the opened values.',
+  );
+}
+
+function unsupported(column: EncryptedColumn, what: string, advice: string): QueryError {
+  return new QueryError(
+    'ERR_QUERY_UNSUPPORTED',
+    `${column.label} is encrypted and cannot be compared by ${what}. ${advice}`,
+  );
+}

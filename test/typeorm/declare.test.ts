@@ -1,0 +1,178 @@
+/** What `@Encrypted` and `attachFieldSeal` refuse at start, and that nothing works without attach. */
+import 'reflect-metadata';
+import { Column, Entity, Index, PrimaryColumn, PrimaryGeneratedColumn, Unique } from 'typeorm';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { attachFieldSeal, Encrypted, type EncryptedOptions } from '../../src/typeorm/index.js';
+import { Card, Customer } from './entities.js';
+import { dataSourceOf, openShop, type Shop } from './shop.js';
+
+let shop: Shop;
+beforeAll(async () => (shop = await openShop({ entities: [Card, Customer] })));
+afterAll(() => shop.close());
+
+function declare(name: string, options: unknown): () => void {
+  return () => {
+    class Thing {}
+    Encrypted(options as EncryptedOptions)(Thing.prototype, name);
+  };
+}
+
+describe('@Encrypted', () => {
+  it.each(['cvv', 'CVV2', 'cvc', 'cid', 'pin', 'pin_block', 'PinBlock', 'track_1', 'track2'])(
+    'refuses to store %s',
+    (name) => {
+      expect(declare(name, { purpose: 'card-number' })).toThrow(
+        expect.objectContaining({ code: 'ERR_CONFIG_FORBIDDEN_FIELD' }),
+      );
+    },
+  );
+
+  it('refuses a forbidden column behind another property name', () => {
+    expect(declare('code', { purpose: 'card-number', name: 'card_cvv' })).not.toThrow();
+    expect(declare('code', { purpose: 'card-number', name: 'c_v_v' })).toThrow(/PCI DSS 3.3.1/);
+  });
+
+  it.each([
+    [{ purpose: 'card-number', blindindex: true }, /did you mean 'blindIndex'/],
+    [{ purpose: 7 }, /purpose: expected the name of a purpose, got 7/],
+    [{}, /purpose/],
+    [{ purpose: 'p', type: 'text' }, /one of 'string'/],
+    [{ purpose: 'p', bind: [] }, /bind/],
+    [{ purpose: 'p', bind: ['id', 'id'] }, /each property once/],
+    [{ purpose: 'p', pad: 256 }, /pad/],
+    [{ purpose: 'p', context: 'nodot' }, /'entity.field'/],
+  ])('explains %j', (options, message) => {
+    expect(declare('secret', options)).toThrow(message);
+    expect(declare('secret', options)).toThrow(expect.objectContaining({ code: 'ERR_CONFIG_OPTION' }));
+  });
+});
+
+describe('without attach', () => {
+  it('nothing is written and nothing is read', async () => {
+    const card = await shop.dataSource.manager.save(Object.assign(new Card(), { pan: '4111111111111111' }));
+    const plain = await dataSourceOf(shop.database.url, [Card, Customer]).initialize();
+    try {
+      await expect(
+        plain.manager.save(Object.assign(new Card(), { pan: '4000000000000002' })),
+      ).rejects.toMatchObject({
+        code: 'ERR_SEAL_NOT_ATTACHED',
+      });
+      await expect(plain.manager.findOneBy(Card, { id: card.id })).rejects.toMatchObject({
+        code: 'ERR_OPEN_NOT_ATTACHED',
+      });
+      await expect(plain.manager.findOneBy(Card, { pan: '4111111111111111' })).rejects.toMatchObject({
+        code: 'ERR_SEAL_NOT_ATTACHED',
+      });
+      expect(await plain.manager.count(Card)).toBe(1);
+    } finally {
+      await plain.destroy();
+    }
+  });
+
+  it("'schema-only' refuses data and needs no key", async () => {
+    const schemaOnly = await attachFieldSeal(
+      dataSourceOf(shop.database.url, [Card, Customer]),
+      'schema-only',
+    ).initialize();
+    try {
+      await expect(
+        schemaOnly.manager.insert(Card, { id: 'x', pan: '4000000000000002' }),
+      ).rejects.toMatchObject({
+        code: 'ERR_SEAL_NOT_ATTACHED',
+      });
+    } finally {
+      await schemaOnly.destroy();
+    }
+  });
+});
+
+describe('attachFieldSeal', () => {
+  const attach = (entity: new () => object) =>
+    attachFieldSeal(dataSourceOf(shop.database.url, [entity]), shop.seal).initialize();
+
+  it('refuses MongoDB, a second attach, and unknown options', () => {
+    const mongo = Object.assign(Object.create(Object.getPrototypeOf(shop.dataSource) as object), {
+      options: { type: 'mongodb' },
+    }) as typeof shop.dataSource;
+    expect(() => attachFieldSeal(mongo, shop.seal)).toThrow(
+      expect.objectContaining({ code: 'ERR_CONFIG_ORM' }),
+    );
+    expect(() => attachFieldSeal(shop.dataSource, shop.seal)).toThrow(/attached already/);
+    const another = dataSourceOf(shop.database.url, [Card, Customer]);
+    expect(() => attachFieldSeal(another, shop.seal, { checkRawWher: true } as never)).toThrow(
+      /did you mean 'checkRawWhere'/,
+    );
+  });
+
+  it('refuses a purpose that the field seal does not have', async () => {
+    @Entity()
+    class WrongPurpose {
+      @PrimaryColumn('int') id!: number;
+      @Encrypted({ purpose: 'card-numbr' }) secret!: string;
+    }
+    await expect(attach(WrongPurpose)).rejects.toMatchObject({ code: 'ERR_CONFIG_PURPOSE_UNKNOWN' });
+  });
+
+  it('refuses columns that cells cannot be', async () => {
+    @Entity()
+    class Indexed {
+      @PrimaryColumn('int') id!: number;
+      @Index() @Encrypted({ purpose: 'personal-data' }) secret!: string;
+    }
+    @Entity()
+    @Unique(['secret'])
+    class UniqueCell {
+      @PrimaryColumn('int') id!: number;
+      @Encrypted({ purpose: 'personal-data' }) secret!: string;
+    }
+    @Entity()
+    class OwnSibling {
+      @PrimaryColumn('int') id!: number;
+      @Encrypted({ purpose: 'personal-data' }) pan!: string;
+      @Column('text') pan_key!: string;
+    }
+    for (const entity of [Indexed, UniqueCell, OwnSibling]) {
+      await expect(attach(entity)).rejects.toMatchObject({ code: 'ERR_CONFIG_FIELD' });
+    }
+  });
+
+  it('refuses to bind what is unknown or has no exact form', async () => {
+    @Entity()
+    class BoundToGenerated {
+      @PrimaryGeneratedColumn('uuid') id!: string;
+      @Encrypted({ purpose: 'personal-data', bind: ['id'] }) secret!: string;
+    }
+    @Entity()
+    class BoundToDate {
+      @PrimaryColumn('int') id!: number;
+      @Column('timestamptz') at!: Date;
+      @Encrypted({ purpose: 'personal-data', bind: ['at'] }) secret!: string;
+    }
+    @Entity()
+    class BoundToNothing {
+      @PrimaryColumn('int') id!: number;
+      @Encrypted({ purpose: 'personal-data', bind: ['tenant'] }) secret!: string;
+    }
+    for (const entity of [BoundToGenerated, BoundToDate, BoundToNothing]) {
+      await expect(attach(entity)).rejects.toMatchObject({ code: 'ERR_CONFIG_FIELD' });
+    }
+  });
+
+  it('refuses two columns with one context', async () => {
+    @Entity()
+    class Twice {
+      @PrimaryColumn('int') id!: number;
+      @Encrypted({ purpose: 'personal-data', context: 'people.secret' }) one!: string;
+      @Encrypted({ purpose: 'personal-data', context: 'people.secret' }) two!: string;
+    }
+    await expect(attach(Twice)).rejects.toMatchObject({ code: 'ERR_CONFIG_DUPLICATE_CONTEXT' });
+  });
+
+  it('works on a DataSource that is initialized already', async () => {
+    const late = await dataSourceOf(shop.database.url, [Card, Customer]).initialize();
+    attachFieldSeal(late, shop.seal);
+    const [card] = await late.manager.find(Card);
+    expect(card?.pan).toBe('4111111111111111');
+    await late.destroy();
+  });
+});

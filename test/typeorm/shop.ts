@@ -1,0 +1,159 @@
+/** A shop on real PostgreSQL, its keys in a key store in another database, its KEKs in the KMS emulator. */
+import {
+  DataSource,
+  type DataSourceOptions,
+  type EntityTarget,
+  type Logger,
+  type ObjectLiteral,
+} from 'typeorm';
+import {
+  createFieldSeal,
+  keyStoreSource,
+  type FieldSeal,
+  type FieldSealEvent,
+  type FieldSealOptions,
+} from '../../src/index.js';
+import { startKmsEmulator, type KmsEmulator } from '../../src/kms/emulator/emulator.js';
+import { awsKms } from '../../src/kms/aws.js';
+import { migrateKeyStore, postgresKeyStore } from '../../src/store/postgres.js';
+import { attachFieldSeal, type AttachOptions } from '../../src/typeorm/index.js';
+import { recordKey } from '../canary.js';
+import { freshDatabase, type FreshDatabase } from '../database.js';
+import { Card, Customer, EveryType } from './entities.js';
+
+/** Everything that TypeORM sends to the database or writes to its log. */
+export class Recorder implements Logger {
+  readonly statements: { sql: string; parameters: unknown[] }[] = [];
+  readonly lines: string[] = [];
+
+  logQuery(sql: string, parameters?: unknown[]): void {
+    this.statements.push({ sql, parameters: parameters ?? [] });
+    this.lines.push(sql, JSON.stringify(parameters ?? []));
+  }
+  logQueryError(error: string | Error, sql: string, parameters?: unknown[]): void {
+    this.lines.push(String(error), sql, JSON.stringify(parameters ?? []));
+  }
+  logQuerySlow(_time: number, sql: string, parameters?: unknown[]): void {
+    this.logQuery(sql, parameters);
+  }
+  logSchemaBuild(): void {
+    /* Schema statements hold no data. */
+  }
+  logMigration(): void {
+    /* Nor do migrations. */
+  }
+  log(_level: string, message: unknown): void {
+    this.lines.push(String(message));
+  }
+
+  /** The statements of one kind since the last call of `clear`. */
+  of(kind: 'INSERT' | 'UPDATE' | 'SELECT' | 'DELETE'): string[] {
+    return this.statements.map(({ sql }) => sql).filter((sql) => sql.startsWith(kind));
+  }
+  clear(): void {
+    this.statements.length = 0;
+    this.lines.length = 0;
+  }
+}
+
+export interface Shop {
+  readonly kms: KmsEmulator;
+  readonly database: FreshDatabase;
+  readonly seal: FieldSeal;
+  readonly dataSource: DataSource;
+  readonly recorder: Recorder;
+  readonly events: FieldSealEvent[];
+  /** One row as the database has it. */
+  raw(table: string, id: string | number): Promise<Record<string, unknown>>;
+  close(): Promise<void>;
+}
+
+export interface ShopOptions {
+  readonly entities?: DataSourceOptions['entities'];
+  readonly purposes?: FieldSealOptions['purposes'];
+  readonly attach?: AttachOptions;
+  readonly options?: Partial<DataSourceOptions>;
+}
+
+export const KEKS = {
+  'card-number': ['alias/card-a', 'alias/card-b'],
+  'personal-data': ['alias/pii-a', 'alias/pii-b'],
+} as const;
+
+export async function openShop(options: ShopOptions = {}): Promise<Shop> {
+  const kms = await startKmsEmulator({
+    createKeys: Object.values(KEKS).flat(),
+    unsafeOnPlaintext: recordKey,
+  });
+  const [database, keyDatabase] = await Promise.all([freshDatabase(), freshDatabase()]);
+  await migrateKeyStore({ connectionString: keyDatabase.url });
+  const events: FieldSealEvent[] = [];
+  const seal = await createFieldSeal({
+    application: 'shop',
+    environment: 'test',
+    purposes: options.purposes ?? {
+      'card-number': { class: 'pan', pool: { validKeys: 4, handOut: 3, futureKeys: 1 } },
+      'personal-data': { pool: { validKeys: 4, handOut: 3, futureKeys: 1 } },
+    },
+    keys: keyStoreSource({
+      store: postgresKeyStore({ connectionString: keyDatabase.url }),
+      kms: awsKms({ region: kms.region, endpoint: kms.endpoint, credentials: kms.credentials(), keks: KEKS }),
+    }),
+    onEvent: (event) => events.push(event),
+  });
+  const recorder = new Recorder();
+  const dataSource = attachFieldSeal(
+    dataSourceOf(database.url, options.entities ?? [Customer, Card, EveryType], {
+      logger: recorder,
+      ...options.options,
+    }),
+    seal,
+    options.attach,
+  );
+  await dataSource.initialize();
+  await dataSource.synchronize();
+  recorder.clear();
+  return {
+    kms,
+    database,
+    seal,
+    dataSource,
+    recorder,
+    events,
+    raw: async (table, id) => (await database.query(`SELECT * FROM "${table}" WHERE id = $1`, [id]))[0]!,
+    close: async () => {
+      if (dataSource.isInitialized) await dataSource.destroy();
+      await seal.close();
+      await Promise.all([kms.close(), database.drop(), keyDatabase.drop()]);
+    },
+  };
+}
+
+/** A DataSource that is not attached. */
+export function dataSourceOf(
+  url: string,
+  entities: DataSourceOptions['entities'],
+  more: Partial<DataSourceOptions> = {},
+): DataSource {
+  return new DataSource({
+    type: 'postgres',
+    url,
+    entities,
+    logging: more.logger !== undefined,
+    ...more,
+  } as DataSourceOptions);
+}
+
+/** Reads an entity again, in a new object. */
+export async function reload<T extends ObjectLiteral>(
+  shop: Shop,
+  target: EntityTarget<T>,
+  id: unknown,
+): Promise<T> {
+  return shop.dataSource.getRepository(target).findOneByOrFail({ id } as never);
+}
+
+/** Fails unless `value` is a sealed cell that shows nothing of `plaintext`. */
+export function isCellHiding(value: unknown, plaintext: string): boolean {
+  return Buffer.isBuffer(value) && value[0] === 0xf5 && !value.includes(plaintext);
+}
