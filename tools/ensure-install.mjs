@@ -1,18 +1,24 @@
 // Makes `npm run demo` and `npm test` work as the first command in a fresh clone: installs the locked dependencies when
-// node_modules is missing or was installed from another lock file.
+// what is installed is not what package-lock.json says.
 import { spawnSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const stamp = `${root}/node_modules/.fieldseal-lock`;
-const lock = createHash('sha256').update(readFileSync(`${root}/package-lock.json`)).digest('hex');
+const packagesOf = (file) => (existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')).packages : {});
 
-if (!existsSync(stamp) || readFileSync(stamp, 'utf8') !== lock) {
+if (!isInstalled(packagesOf(`${root}/package-lock.json`), packagesOf(`${root}/node_modules/.package-lock.json`))) {
   console.log('Installing the locked dependencies (npm ci) …');
   const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm';
   const { status } = spawnSync(npm, ['ci', '--no-audit', '--no-fund', '--loglevel=error'], { cwd: root, stdio: 'inherit' });
   if (status !== 0) process.exit(status ?? 1);
-  writeFileSync(stamp, lock);
+}
+
+/** npm writes what it installed into node_modules; optional packages of other platforms are not in it. */
+function isInstalled(locked, installed) {
+  return Object.entries(locked).every(([path, { version, optional, link }]) => {
+    if (!path.startsWith('node_modules/') || link) return true;
+    const found = installed[path];
+    return found ? found.version === version : optional === true;
+  });
 }

@@ -1,0 +1,80 @@
+// Runs the tests, then reads everything that they printed and that the database server logged, and fails when a canary
+// plaintext or a byte sequence of a key is in it. Prints the counts at the end.
+import { spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+/** Plaintexts that the tests seal and never show themselves. */
+const CANARY_PLAINTEXTS = ['canary-7f3a9c51', '4929123456789015'];
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const folder = mkdtempSync(join(tmpdir(), 'fieldseal-test-'));
+const reportFile = join(folder, 'report.json');
+
+const output = [];
+const status = await vitest();
+const report = existsSync(reportFile) ? JSON.parse(readFileSync(reportFile, 'utf8')) : undefined;
+const leaks = scan();
+rmSync(folder, { recursive: true, force: true });
+if (report) {
+  const { numPassedTests: passed, numFailedTests: failed, numPendingTests: skipped } = report;
+  console.log(`tests: ${passed} passed, ${failed} failed, ${skipped} skipped`);
+}
+process.exit(leaks > 0 ? 1 : status);
+
+function vitest() {
+  const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${reportFile}`];
+  const child = spawn(process.execPath, ['node_modules/vitest/vitest.mjs', 'run', ...reporters, ...process.argv.slice(2)], {
+    cwd: root,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, ...(process.stdout.isTTY && { FORCE_COLOR: '1' }), FIELDSEAL_CANARY_FOLDER: folder },
+  });
+  for (const [from, to] of [[child.stdout, process.stdout], [child.stderr, process.stderr]]) {
+    from.on('data', (bytes) => {
+      output.push(bytes);
+      to.write(bytes);
+    });
+  }
+  for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => child.kill(signal));
+  return new Promise((resolve) => child.on('close', (code) => resolve(code ?? 1)));
+}
+
+/** Number of canaries that were seen. Names each, shows none. */
+function scan() {
+  const read = (name) => (existsSync(join(folder, name)) ? readFileSync(join(folder, name), 'latin1') : '');
+  const sources = { output: Buffer.concat(output).toString('latin1'), 'server log': read('postgres.log') };
+  const keys = read('keys').split('\n').filter(Boolean);
+  const canaries = [
+    ...CANARY_PLAINTEXTS.map((text) => ['plaintext', Buffer.from(text)]),
+    ...keys.map((hex) => ['key', Buffer.from(hex, 'hex')]),
+  ];
+  let leaks = 0;
+  for (const [source, text] of Object.entries(sources)) {
+    for (const [kind, bytes] of canaries) {
+      if (!formsOf(bytes).some((form) => text.includes(form))) continue;
+      leaks += 1;
+      console.error(`canary scan: a ${kind} of the tests stands in the ${source}`);
+    }
+  }
+  const size = Object.entries(sources).map(([source, text]) => `${text.length} bytes of ${source}`);
+  console.log(`canary scan: ${keys.length} keys, ${CANARY_PLAINTEXTS.length} plaintexts in ${size.join(' and ')}: ${leaks === 0 ? 'none seen' : `${leaks} seen`}`);
+  return leaks;
+}
+
+/** How bytes look when something prints them. */
+function formsOf(bytes) {
+  const hex = bytes.toString('hex');
+  const pairs = hex.match(/../gu);
+  return [
+    bytes.toString('latin1'),
+    hex,
+    hex.toUpperCase(),
+    pairs.join(' '),
+    bytes.toString('base64').replace(/=+$/u, ''),
+    bytes.toString('base64url'),
+    [...bytes].join(','),
+    [...bytes].join(', '),
+  ];
+}
