@@ -1,0 +1,43 @@
+#!/usr/bin/env node
+/** The `fieldseal` binary: a table of commands, exit codes, one line per error. */
+import { Command, CommanderError } from 'commander';
+import { isFieldSealError } from '../errors.js';
+import { devKmsCommand } from './dev-kms.js';
+import { storeCommand } from './store.js';
+
+const COMMANDS: readonly (() => Command)[] = [devKmsCommand, storeCommand];
+
+/** 0: done. 1: the command failed. 2: it was called wrongly. */
+const FAILED = 1;
+const MISUSED = 2;
+
+// Not top-level await: the CommonJS build has none.
+void run(process.argv).then((code) => {
+  process.exitCode = code;
+});
+
+async function run(argv: readonly string[]): Promise<number> {
+  const program = new Command('fieldseal').description('Field-level envelope encryption: operation.');
+  for (const makeCommand of COMMANDS) program.addCommand(makeCommand());
+  throwInsteadOfExit(program);
+  try {
+    await program.parseAsync(argv);
+    return 0;
+  } catch (error) {
+    return report(error);
+  }
+}
+
+/** Commander prints its own errors, in one line, before it throws. */
+function report(error: unknown): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : MISUSED;
+  if (isFieldSealError(error)) process.stderr.write(`${error.code}: ${error.message}\n`);
+  // Messages of others may hold anything, query parameters for instance; their name is enough to report a bug.
+  else process.stderr.write(`Unexpected ${error instanceof Error ? error.name : 'error'}.\n`);
+  return FAILED;
+}
+
+function throwInsteadOfExit(command: Command): void {
+  command.exitOverride().showSuggestionAfterError(false);
+  command.commands.forEach(throwInsteadOfExit);
+}

@@ -1,0 +1,134 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DecryptCommand, EncryptCommand, KMSClient } from '@aws-sdk/client-kms';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { buildEntry } from './build.js';
+import type { Built } from './build.js';
+import { runCli, startCli } from './cli-process.js';
+import type { Running } from './cli-process.js';
+
+let cli: Built;
+let folder: string;
+const running: Running[] = [];
+
+beforeAll(async () => {
+  cli = await buildEntry('cli/main');
+});
+afterAll(() => {
+  cli.remove();
+});
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'fieldseal-cli-'));
+});
+afterEach(async () => {
+  for (const { child, finished } of running.splice(0)) {
+    child.kill('SIGKILL');
+    await finished;
+  }
+  rmSync(folder, { recursive: true });
+});
+
+async function devKms(...args: string[]): Promise<{ readonly process: Running; readonly sdk: KMSClient }> {
+  const process = startCli(cli.file, ['dev-kms', '--port', '0', ...args]);
+  running.push(process);
+  const text = await process.printed('Stop with');
+  const found = (pattern: RegExp): string => pattern.exec(text)?.[1] ?? '';
+  const credentials = {
+    accessKeyId: found(/AWS_ACCESS_KEY_ID=(\S+)/),
+    secretAccessKey: found(/AWS_SECRET_ACCESS_KEY=(\S+)/),
+  };
+  const endpoint = found(/KMS emulator: (\S+)/);
+  return {
+    process,
+    sdk: new KMSClient({ endpoint, region: found(/Region: (\S+)/), credentials, maxAttempts: 1 }),
+  };
+}
+
+describe('fieldseal dev-kms', () => {
+  it.each(['SIGINT', 'SIGTERM'] as const)(
+    'prints all that a client needs, and stops on %s with 0',
+    async (signal) => {
+      const { process, sdk } = await devKms('--create-key', 'alias/a', 'alias/b');
+      for (const KeyId of ['alias/a', 'alias/b']) {
+        await sdk.send(new EncryptCommand({ KeyId, Plaintext: Buffer.from('x') }));
+      }
+      process.child.kill(signal);
+      expect(await process.finished).toMatchObject({ code: 0, stderr: '' });
+    },
+  );
+
+  it('loses no key to kill -9', async () => {
+    const stateFile = join(folder, 'state.json');
+    const first = await devKms('--state-file', stateFile, '--create-key', 'alias/a');
+    const { CiphertextBlob } = await first.sdk.send(
+      new EncryptCommand({ KeyId: 'alias/a', Plaintext: Buffer.from('kept') }),
+    );
+    first.process.child.kill('SIGKILL');
+    await first.process.finished;
+    const second = await devKms('--state-file', stateFile);
+    const { Plaintext } = await second.sdk.send(new DecryptCommand({ CiphertextBlob }));
+    expect(Buffer.from(Plaintext ?? []).toString()).toBe('kept');
+  });
+
+  it('prints no secret of a policy file', async () => {
+    const secretAccessKey = 'a-secret-of-a-policy-file';
+    const principal = {
+      name: 'web',
+      accessKeyId: 'WEBACCESSKEY0000',
+      secretAccessKey,
+      policy: { Statement: [] },
+    };
+    const policyFile = join(folder, 'policy.json');
+    writeFileSync(policyFile, JSON.stringify({ principals: [principal] }));
+    const process = startCli(cli.file, ['dev-kms', '--port', '0', '--policy-file', policyFile]);
+    running.push(process);
+    const text = await process.printed('Stop with');
+    expect(text).toContain('Principal web: AWS_ACCESS_KEY_ID=WEBACCESSKEY0000');
+    expect(text).not.toContain(secretAccessKey);
+  });
+
+  it('is refused in production with code 1 and one line', async () => {
+    const { code, stderr } = await runCli(cli.file, ['dev-kms', '--port', '0'], { NODE_ENV: 'production' });
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/^ERR_CONFIG_OPTION: [^\n]*NODE_ENV=production[^\n]*\n$/);
+  });
+
+  it('refuses a damaged state file with code 1 and one line', async () => {
+    const stateFile = join(folder, 'state.json');
+    writeFileSync(stateFile, '{"format"');
+    const { code, stderr } = await runCli(cli.file, ['dev-kms', '--port', '0', '--state-file', stateFile]);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/^ERR_CONFIG_OPTION: State file [^\n]* is damaged[^\n]*\n$/);
+  });
+});
+
+describe('fieldseal', () => {
+  it.each([
+    [['dev-kms', '--port', 'eighty'], /port/i],
+    [['dev-kms', '--port', '70000'], /port/i],
+    [['dev-kms', '--prot', '1'], /unknown option '--prot'/],
+    [['dev-kms', 'surplus'], /too many arguments/],
+    [['no-such-command'], /unknown command 'no-such-command'/],
+  ])('called as %j ends with code 2 and one line', async (args, message) => {
+    const { code, stdout, stderr } = await runCli(cli.file, args);
+    expect(code).toBe(2);
+    expect(stdout).toBe('');
+    expect(stderr).toMatch(message);
+    expect(stderr.trimEnd()).not.toContain('\n');
+  });
+
+  it('shows its commands on --help, with code 0', async () => {
+    const { code, stdout } = await runCli(cli.file, ['--help']);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/dev-kms/);
+    expect(stdout).toMatch(/store/);
+  });
+
+  it('reports a database that is not there by its code, without a stack', async () => {
+    const args = ['store', 'migrate', '--database-url', 'postgres://nobody@127.0.0.1:1/none'];
+    const { code, stderr } = await runCli(cli.file, args);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/^ERR_STORE_UNAVAILABLE: [^\n]+\n$/);
+  });
+});

@@ -1,0 +1,46 @@
+import { execFile } from 'node:child_process';
+import { tmpdir } from 'node:os';
+import { promisify } from 'node:util';
+import { describe, expect, it } from 'vitest';
+import { buildEntry } from '../cli/build.js';
+import { after, CARD, CARD_KEKS, emulator, optionsFor } from './kms.js';
+
+/** Runs a program that has `awsKms`, as it is published, in a process of its own. */
+async function runWithAwsKms(program: string, parent?: string): Promise<string> {
+  const built = await buildEntry('kms/aws', parent);
+  after(() => {
+    built.remove();
+  });
+  const source = `import { awsKms } from ${JSON.stringify(built.file)};\n${program}`;
+  const args = ['--input-type=module', '-e', source];
+  const { stdout } = await promisify(execFile)(process.execPath, args, { timeout: 10_000 });
+  return stdout;
+}
+
+describe('a process with awsKms', () => {
+  it('is told by start() which package to install where the AWS SDK is missing', async () => {
+    // Outside the repository, where no package is found.
+    const stdout = await runWithAwsKms(
+      `const kms = awsKms({ region: 'eu-central-1', keks: { p: ['alias/a'] } });
+       await kms.start(['p'], () => undefined).catch(({ code, message }) => console.log(code, message));`,
+      tmpdir(),
+    );
+    expect(stdout).toContain('ERR_CONFIG_PEER_MISSING');
+    expect(stdout).toContain('npm install @aws-sdk/client-kms');
+  });
+
+  it('ends by itself although nobody closed it, and shows no credentials when printed', async () => {
+    const kms = await emulator({ createKeys: CARD_KEKS });
+    const stdout = await runWithAwsKms(
+      `import { inspect } from 'node:util';
+       const context = ${JSON.stringify(CARD)};
+       const kms = awsKms(${JSON.stringify(optionsFor(kms))});
+       await kms.start([context.purpose], () => undefined);
+       const { wrap } = await kms.generate(kms.keks(context.purpose)[0], context);
+       await kms.unwrap([wrap], context);
+       console.log(JSON.stringify(kms.calls()), inspect(kms, { depth: 9, showHidden: true }), JSON.stringify(kms));`,
+    );
+    expect(stdout).toContain('{"DescribeKey":2,"GenerateDataKey":1,"Decrypt":1}');
+    expect(stdout).not.toContain(kms.credentials().secretAccessKey);
+  });
+});
