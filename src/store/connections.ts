@@ -1,0 +1,235 @@
+/** Connections to PostgreSQL: a pool of the caller's or one of our own, loaded from the optional peer `pg`. */
+import type * as Pg from 'pg';
+import { ConfigError } from '../errors.js';
+import {
+  describeValue,
+  duration,
+  objectWith,
+  optional,
+  optionError,
+  type ParsedOptions,
+  text,
+  wholeNumber,
+  withDefault,
+} from '../keys/options.js';
+import type { Duration } from '../keys/policy.js';
+import { storeError } from './postgres-errors.js';
+
+/** One statement with its parameters, as `pg` takes it. */
+export interface PgQuery {
+  readonly text: string;
+  readonly values?: unknown[];
+  /** Milliseconds after which the client gives the statement up. */
+  readonly query_timeout?: number;
+}
+
+export interface PgResult {
+  readonly rows: unknown[];
+  readonly rowCount: number | null;
+}
+
+/** What the store calls on a `pg` client. */
+export interface PgClient {
+  query(query: PgQuery): Promise<PgResult>;
+  on(event: 'error', listener: (error: Error) => void): unknown;
+  off(event: 'error', listener: (error: Error) => void): unknown;
+}
+
+export interface PgPoolClient extends PgClient {
+  /** `true` ends the connection instead of giving it back. */
+  release(end?: boolean): void;
+}
+
+/** A client outside any pool, for LISTEN. */
+export interface PgOwnClient extends PgClient {
+  connect(): Promise<unknown>;
+  end(): Promise<void>;
+  unref(): void;
+  on(event: 'error', listener: (error: Error) => void): unknown;
+  on(event: 'end', listener: () => void): unknown;
+  on(event: 'notification', listener: (message: { readonly payload?: string | undefined }) => void): unknown;
+}
+
+/** What the store needs of a `pg.Pool`. */
+export interface PgPool {
+  connect(): Promise<PgPoolClient>;
+  /** Connection settings; a client of its own is made from them for LISTEN. */
+  readonly options: object;
+}
+
+/** How to reach the database: exactly one of `connectionString` and `pool`. */
+export interface ConnectionOptions {
+  /** `postgres://user:password@host:port/database`. A pool is opened with it, and closed with the store. */
+  readonly connectionString?: string;
+  /** A `pg.Pool`, which stays the caller's: it is not closed, and its errors are the caller's to listen to. */
+  readonly pool?: PgPool;
+  /** Most connections of the store's own pool, besides one that listens for revocations. Default 3, at least 1. */
+  readonly max?: number;
+  /** How long to wait for a connection. Default `'5s'`. */
+  readonly connectTimeout?: Duration;
+  /** How long one statement may take before its connection is given up. Default `'10s'`. */
+  readonly statementTimeout?: Duration;
+}
+
+export const CONNECTION_RULES = {
+  connectionString: optional(text('a PostgreSQL connection string')),
+  pool: optional(objectWith<PgPool>('a pg.Pool', ['connect'])),
+  max: withDefault(wholeNumber(1, 1_000), 3),
+  connectTimeout: withDefault(duration(1), 5_000),
+  statementTimeout: withDefault(duration(1), 10_000),
+};
+
+type ParsedConnectionOptions = ParsedOptions<typeof CONNECTION_RULES>;
+
+interface OpenPool {
+  readonly pool: PgPool;
+  newClient(): Promise<PgOwnClient>;
+  end(): Promise<void>;
+}
+
+/** Connections, opened at the first use. Every error of the database comes out as a StoreError. */
+export class Connections {
+  readonly #options: ParsedConnectionOptions;
+  #opened: Promise<OpenPool> | undefined;
+
+  /** @throws ConfigError `ERR_CONFIG_OPTION` unless there is exactly one of `connectionString` and `pool`. */
+  constructor(options: ParsedConnectionOptions, path: string) {
+    const given = [options.connectionString, options.pool].filter((option) => option !== undefined);
+    if (given.length !== 1) {
+      throw optionError(path, 'either connectionString or pool', given.length === 0 ? 'neither' : 'both');
+    }
+    this.#options = options;
+  }
+
+  /** Runs `work` with a connection of its own, which is ended instead of given back when the work throws. */
+  async use<T>(what: string, work: (client: PgClient) => Promise<T>): Promise<T> {
+    const client = await this.#checkOut(what);
+    // A checked-out client without a listener would end the process when its connection breaks; the statement under
+    // way, or the next one, fails with the same error.
+    client.on('error', ignore);
+    let broken = true;
+    try {
+      const result = await work(client);
+      broken = false;
+      return result;
+    } finally {
+      client.off('error', ignore);
+      client.release(broken);
+    }
+  }
+
+  /** Runs one statement. Its select list must cast to text, so that no type parser set in this process applies. */
+  query(client: PgClient, what: string, sql: string, values: readonly unknown[] = []): Promise<TextResult> {
+    return this.queryFor(this.#options.statementTimeout, client, what, sql, values);
+  }
+
+  /** As `query`, with a time limit of its own. */
+  async queryFor(
+    timeoutMs: number,
+    client: PgClient,
+    what: string,
+    sql: string,
+    values: readonly unknown[] = [],
+  ): Promise<TextResult> {
+    const query = { text: sql, values: [...values], query_timeout: timeoutMs };
+    try {
+      return (await client.query(query)) as TextResult;
+    } catch (error) {
+      throw storeError(error, what);
+    }
+  }
+
+  get statementTimeoutMs(): number {
+    return this.#options.statementTimeout;
+  }
+
+  /** A client that is not connected yet and belongs to no pool. */
+  async newClient(): Promise<PgOwnClient> {
+    return (await this.#open()).newClient();
+  }
+
+  /** Ends the own pool once its connections are given back; leaves the caller's alone. */
+  async end(): Promise<void> {
+    // What could not be opened needs no end.
+    const opened = await this.#opened?.catch(() => undefined);
+    await opened?.end();
+  }
+
+  async #checkOut(what: string): Promise<PgPoolClient> {
+    const { pool } = await this.#open();
+    try {
+      return await pool.connect();
+    } catch (error) {
+      throw storeError(error, what);
+    }
+  }
+
+  #open(): Promise<OpenPool> {
+    const { pool } = this.#options;
+    this.#opened ??= pool === undefined ? openOwnPool(this.#options) : borrowPool(pool);
+    return this.#opened;
+  }
+}
+
+/** A result whose values are text or null. */
+export interface TextResult {
+  readonly rows: readonly Readonly<Record<string, string | null>>[];
+  readonly rowCount: number | null;
+}
+
+function ignore(): void {
+  // See use().
+}
+
+async function openOwnPool(options: ParsedConnectionOptions): Promise<OpenPool> {
+  const pg = await loadPg('connectionString');
+  const settings = {
+    connectionString: options.connectionString,
+    max: options.max,
+    connectionTimeoutMillis: options.connectTimeout,
+    keepAlive: true,
+    // An open store does not keep a process alive that has nothing else to do.
+    allowExitOnIdle: true,
+    application_name: 'fieldseal',
+  };
+  assertReadable(pg, settings);
+  const pool = new pg.Pool(settings);
+  // An idle connection that breaks is replaced at the next use.
+  pool.on('error', ignore);
+  return { pool, newClient: () => Promise.resolve(ownClient(pg, settings)), end: () => pool.end() };
+}
+
+function borrowPool(pool: PgPool): Promise<OpenPool> {
+  return Promise.resolve({
+    pool,
+    newClient: async () => ownClient(await loadPg('pool'), pool.options),
+    end: () => Promise.resolve(),
+  });
+}
+
+/** pg throws an error that repeats the connection string, and only once it connects. */
+function assertReadable(pg: typeof Pg, settings: { readonly connectionString: string | undefined }): void {
+  try {
+    new pg.Client(settings);
+  } catch {
+    const expected = 'a connection string such as postgres://user:password@host:5432/database';
+    throw optionError('connectionString', expected, describeValue(settings.connectionString));
+  }
+}
+
+/** `unref` is there since pg 6, but not in the types. */
+function ownClient(pg: typeof Pg, settings: object): PgOwnClient {
+  return new pg.Client(settings) as Pg.Client & { unref(): void };
+}
+
+async function loadPg(option: string): Promise<typeof Pg> {
+  try {
+    return await import('pg');
+  } catch (cause) {
+    throw new ConfigError(
+      'ERR_CONFIG_PEER_MISSING',
+      `postgresKeyStore: ${option} needs the package "pg"; run npm install pg.`,
+      { cause },
+    );
+  }
+}

@@ -1,0 +1,112 @@
+/** Errors of PostgreSQL and of the way to it, as StoreErrors. */
+import { isFieldSealError, StoreError, type FieldSealError } from '../errors.js';
+
+type StoreErrorCode =
+  'ERR_STORE_UNAVAILABLE' | 'ERR_STORE_DENIED' | 'ERR_STORE_NOT_MIGRATED' | 'ERR_STORE_ROW';
+
+interface Meaning {
+  readonly code: StoreErrorCode;
+  readonly advice: string;
+}
+
+/** The command that creates and updates the tables. */
+export const MIGRATE_COMMAND = 'fieldseal store migrate';
+
+const denied: Meaning = {
+  code: 'ERR_STORE_DENIED',
+  advice: 'the database role lacks a right: compare its grants with those that storeGrants() prints',
+};
+const login: Meaning = {
+  code: 'ERR_STORE_DENIED',
+  advice: 'the database refused the log-in: check user and password',
+};
+const notMigrated: Meaning = {
+  code: 'ERR_STORE_NOT_MIGRATED',
+  advice: `the tables of the key store are missing or older than this package: run "${MIGRATE_COMMAND}"`,
+};
+const noDatabase: Meaning = {
+  code: 'ERR_STORE_NOT_MIGRATED',
+  advice: `the database does not exist: create it, then run "${MIGRATE_COMMAND}"`,
+};
+const refused: Meaning = {
+  code: 'ERR_STORE_ROW',
+  advice: 'the database refused a value or a row; nothing was written',
+};
+const locked: Meaning = {
+  code: 'ERR_STORE_UNAVAILABLE',
+  advice: 'another process held the lock for longer than lockTimeout',
+};
+const unavailable: Meaning = {
+  code: 'ERR_STORE_UNAVAILABLE',
+  advice: 'the database is out of reach or did not answer in time',
+};
+
+/**
+ * SQLSTATEs (PostgreSQL manual, appendix A) by code, then by class (the first two characters). All others, errors of
+ * the network and of `pg` among them, say that the database is out of reach: a later attempt may succeed.
+ */
+const MEANINGS: ReadonlyMap<string, Meaning> = new Map([
+  ['42501', denied],
+  ['28', login],
+  ['3D000', noDatabase],
+  ['3F000', notMigrated],
+  ['42P01', notMigrated],
+  ['42703', notMigrated],
+  ['42883', notMigrated],
+  ['22', refused],
+  ['23', refused],
+  ['55P03', locked],
+]);
+
+/**
+ * The error as a StoreError whose message starts with `what`. Errors of `pg` repeat values of rows and parameters (in
+ * message, detail, where), so the cause is a new error with nothing but codes and names of the schema.
+ */
+export function storeError(error: unknown, what: string): FieldSealError {
+  if (isFieldSealError(error)) return error;
+  const { code, advice } = meaningOf(sqlStateOf(error));
+  const cause = new Error(describe(error));
+  return new StoreError(code, `Key store, ${what}: ${advice} (${cause.message}).`, { cause });
+}
+
+function meaningOf(sqlState: string): Meaning {
+  return MEANINGS.get(sqlState) ?? MEANINGS.get(sqlState.slice(0, 2)) ?? unavailable;
+}
+
+/** Five characters; errors of Node carry longer words such as ECONNREFUSED, which are in no class. */
+function sqlStateOf(error: unknown): string {
+  const code = stringField(error, 'code');
+  return code?.length === 5 ? code : '';
+}
+
+function describe(error: unknown): string {
+  const code = stringField(error, 'code');
+  if (code === undefined) return describeUncoded(error);
+  const names = ['schema', 'table', 'column', 'constraint']
+    .map((name) => [name, stringField(error, name)] as const)
+    .filter(([, value]) => value !== undefined)
+    .map(([name, value]) => `${name} ${String(value)}`);
+  return [sqlStateOf(error) === '' ? code : `SQLSTATE ${code}`, ...names].join(', ');
+}
+
+/** `pg` has no codes for its own errors; these messages hold no values. */
+const KNOWN_MESSAGES: readonly string[] = [
+  'Query read timeout',
+  'timeout exceeded when trying to connect',
+  'timeout expired',
+  'Connection terminated',
+  'Connection terminated unexpectedly',
+  'Connection terminated due to connection timeout',
+  'Client has encountered a connection error and is not queryable',
+];
+
+function describeUncoded(error: unknown): string {
+  const message = stringField(error, 'message');
+  return message !== undefined && KNOWN_MESSAGES.includes(message) ? message : 'an error without a code';
+}
+
+function stringField(error: unknown, name: string): string | undefined {
+  if (typeof error !== 'object' || error === null) return undefined;
+  const value = (error as Readonly<Record<string, unknown>>)[name];
+  return typeof value === 'string' ? value : undefined;
+}

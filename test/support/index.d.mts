@@ -1,0 +1,77 @@
+export interface PostgresOptions {
+  /** File that the server's log is appended to. Default: in the temporary folder, removed with it. */
+  readonly log?: string;
+  /** Whether the server forces its writes to disk. Default false; tests that crash the machine's disk cache need true. */
+  readonly fsync?: boolean;
+  /** Port on 127.0.0.1. Default: a free one. */
+  readonly port?: number;
+}
+
+export interface PostgresServer {
+  /** Superuser `postgres`, database `postgres`, a random password. */
+  readonly url: string;
+  readonly dataDir: string;
+  readonly logFile: string;
+  /** Process number of the postmaster; undefined while no server runs. */
+  readonly pid: number | undefined;
+  /** Ends the server at once and removes everything. May be called again. */
+  stop(): Promise<void>;
+  /** Kills every process of the server with SIGKILL and waits until it is gone. */
+  kill9(): Promise<void>;
+  /** Ends the server in order where it runs (open transactions are rolled back), and starts it on the same port and data. */
+  restart(): Promise<void>;
+}
+
+/**
+ * Starts a PostgreSQL server, in about a second. It ends with this process, however that ends, and never touches its
+ * exit code. As root it runs as the OS user `postgres` or another unprivileged one.
+ */
+export function startPostgres(options?: PostgresOptions): Promise<PostgresServer>;
+
+export interface TestDatabase {
+  readonly kind: 'TEST_DATABASE_URL' | 'testcontainers' | 'embedded';
+  /** A role that may create databases and roles. */
+  readonly url: string;
+  stop(): Promise<void>;
+}
+
+/**
+ * The database server for tests: TEST_DATABASE_URL, else a container, else an embedded one. Prints which.
+ * @param options.log File for the log of an embedded server.
+ */
+export function startTestDatabase(options?: { readonly log?: string }): Promise<TestDatabase>;
+
+/**
+ * Compiles a TypeScript file with all it imports, packages excepted, into one file that plain node runs; takes about
+ * 0.3 s. Packages are looked up from `folder`, by default `.cache/scripts` of the repository.
+ */
+export function bundleScript(
+  file: string,
+  options?: { readonly folder?: string },
+): Promise<{ readonly file: string; remove(): void }>;
+
+export interface ScriptEnd {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface RunningScript {
+  readonly pid: number;
+  /** Settles when the process has ended and its output is read. Never rejects. */
+  readonly ended: Promise<ScriptEnd>;
+  /** Writes one line to its standard input. */
+  send(line: string): void;
+  /** Default SIGKILL. */
+  kill(signal?: NodeJS.Signals): void;
+  /** The first line of its output that starts so, printed already or to come; rejects when it ends without. */
+  line(start: string): Promise<string>;
+}
+
+/** Runs a file that node understands. */
+export function startScript(
+  file: string,
+  args?: readonly string[],
+  options?: { readonly env?: Readonly<Record<string, string>>; readonly cwd?: string },
+): RunningScript;

@@ -1,0 +1,31 @@
+/** Servers whose owner and watchdog were both killed. */
+import { readdirSync, rmSync } from 'node:fs';
+import path from 'node:path';
+import { endServer } from './server-process.mjs';
+
+/** Folders are named after the owner's process number: `fieldseal-pg-<pid>-<random>`. */
+export const FOLDER_PREFIX = 'fieldseal-pg-';
+
+/** Ends such servers and removes their folders; leaves those of living owners and of other users alone. */
+export async function reapOrphans(base) {
+  for (const name of readdirSync(base)) {
+    const owner = /^fieldseal-pg-(\d+)-/.exec(name)?.[1];
+    if (owner === undefined || isAlive(Number(owner))) continue;
+    const folder = path.join(base, name);
+    await endServer(path.join(folder, 'data'), 'SIGQUIT', 2_000);
+    try {
+      rmSync(folder, { recursive: true, force: true });
+    } catch {
+      // Of another OS user, who cleans up himself.
+    }
+  }
+}
+
+function isAlive(pid) {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return error.code === 'EPERM';
+  }
+}

