@@ -38,6 +38,7 @@ export const ERROR_CODES = {
   ERR_SEAL_NOT_PREPARED: final('seal'),
 
   ERR_OPEN_FAILED: final('open'),
+  ERR_OPEN_CIPHER: retry('open'),
   ERR_OPEN_NOT_ATTACHED: final('open'),
 
   ERR_KEY_NOT_FOUND: final('key'),

@@ -22,7 +22,7 @@ const MAY_IMPORT = {
 
 /** Rules finer than a folder: of `service`, the public face may take only what knows no HTTP and no SDK. */
 const FORBIDDEN_PACKAGES = {
-  cell: /^(?!node:crypto$|node:util$|node:buffer$)/,
+  cell: /^(?!node:(crypto|util|util\/types|os)$|lru-cache$)/,
   keys: /^(?!node:|lru-cache$)/,
   service: /^(?!node:(?!https?$))/,
   index: /./,

@@ -14,7 +14,8 @@ import {
   type FieldSealOptions,
 } from '../../src/index.js';
 import { startKmsEmulator, type KmsEmulator } from '../../src/kms/emulator/emulator.js';
-import { awsKms } from '../../src/kms/aws.js';
+import type { Clock, KeyStore } from '../../src/keys/ports.js';
+import { awsKms, type AwsKmsOptions } from '../../src/kms/aws.js';
 import { migrateKeyStore, postgresKeyStore } from '../../src/store/postgres.js';
 import { attachFieldSeal, type AttachOptions } from '../../src/typeorm/index.js';
 import { recordKey } from '../canary.js';
@@ -59,6 +60,7 @@ export class Recorder implements Logger {
 export interface Shop {
   readonly kms: KmsEmulator;
   readonly database: FreshDatabase;
+  readonly keyDatabase: FreshDatabase;
   readonly seal: FieldSeal;
   readonly dataSource: DataSource;
   readonly recorder: Recorder;
@@ -69,6 +71,12 @@ export interface Shop {
 }
 
 export interface ShopOptions {
+  /** A second process over the same keys and rows: closes only itself. */
+  readonly beside?: Shop;
+  readonly clock?: Clock;
+  /** In place of the real key store, to count or to break its calls. */
+  readonly wrapStore?: (store: KeyStore) => KeyStore;
+  readonly kmsOptions?: Partial<AwsKmsOptions>;
   readonly entities?: DataSourceOptions['entities'];
   readonly purposes?: FieldSealOptions['purposes'];
   readonly attach?: AttachOptions;
@@ -80,26 +88,32 @@ export const KEKS = {
   'personal-data': ['alias/pii-a', 'alias/pii-b'],
 } as const;
 
+const PURPOSES: FieldSealOptions['purposes'] = {
+  'card-number': { class: 'pan', pool: { validKeys: 4, handOut: 3, futureKeys: 1 } },
+  'personal-data': { pool: { validKeys: 4, handOut: 3, futureKeys: 1 } },
+};
+
 export async function openShop(options: ShopOptions = {}): Promise<Shop> {
-  const kms = await startKmsEmulator({
-    createKeys: Object.values(KEKS).flat(),
-    unsafeOnPlaintext: recordKey,
-  });
-  const [database, keyDatabase] = await Promise.all([freshDatabase(), freshDatabase()]);
-  await migrateKeyStore({ connectionString: keyDatabase.url });
+  const places = options.beside ?? (await newPlaces());
+  const { kms, database, keyDatabase } = places;
   const events: FieldSealEvent[] = [];
+  const store = postgresKeyStore({ connectionString: keyDatabase.url });
   const seal = await createFieldSeal({
     application: 'shop',
     environment: 'test',
-    purposes: options.purposes ?? {
-      'card-number': { class: 'pan', pool: { validKeys: 4, handOut: 3, futureKeys: 1 } },
-      'personal-data': { pool: { validKeys: 4, handOut: 3, futureKeys: 1 } },
-    },
+    purposes: options.purposes ?? PURPOSES,
     keys: keyStoreSource({
-      store: postgresKeyStore({ connectionString: keyDatabase.url }),
-      kms: awsKms({ region: kms.region, endpoint: kms.endpoint, credentials: kms.credentials(), keks: KEKS }),
+      store: options.wrapStore?.(store) ?? store,
+      kms: awsKms({
+        region: kms.region,
+        endpoint: kms.endpoint,
+        credentials: kms.credentials(),
+        keks: KEKS,
+        ...options.kmsOptions,
+      }),
     }),
     onEvent: (event) => events.push(event),
+    ...(options.clock && { clock: options.clock }),
   });
   const recorder = new Recorder();
   const dataSource = attachFieldSeal(
@@ -111,11 +125,12 @@ export async function openShop(options: ShopOptions = {}): Promise<Shop> {
     options.attach,
   );
   await dataSource.initialize();
-  await dataSource.synchronize();
+  if (!options.beside) await dataSource.synchronize();
   recorder.clear();
   return {
     kms,
     database,
+    keyDatabase,
     seal,
     dataSource,
     recorder,
@@ -124,9 +139,19 @@ export async function openShop(options: ShopOptions = {}): Promise<Shop> {
     close: async () => {
       if (dataSource.isInitialized) await dataSource.destroy();
       await seal.close();
-      await Promise.all([kms.close(), database.drop(), keyDatabase.drop()]);
+      if (!options.beside) await Promise.all([kms.close(), database.drop(), keyDatabase.drop()]);
     },
   };
+}
+
+async function newPlaces(): Promise<Pick<Shop, 'kms' | 'database' | 'keyDatabase'>> {
+  const [kms, database, keyDatabase] = await Promise.all([
+    startKmsEmulator({ createKeys: Object.values(KEKS).flat(), unsafeOnPlaintext: recordKey }),
+    freshDatabase(),
+    freshDatabase(),
+  ]);
+  await migrateKeyStore({ connectionString: keyDatabase.url });
+  return { kms, database, keyDatabase };
 }
 
 /** A DataSource that is not attached. */

@@ -1,0 +1,113 @@
+/**
+ * The key service's clockwork: what is to be done with the keys of one scope now. Pure and idempotent; a table of
+ * rules, to which further states and moves are added as rows. `tick.ts` performs the tasks.
+ */
+import type { Policy } from '../keys/policy.js';
+import type { KeyRecord } from '../keys/ports.js';
+
+/** Nonce prefixes that one key may hand out with suite xaes-256-gcm; 2^24 cells each (CELL, XAES-256-GCM). */
+export const MAX_PREFIXES = 2 ** 17;
+
+export interface ClockworkView {
+  /** Wall clock, ms. */
+  readonly now: number;
+  readonly policy: Policy;
+  /** The rows of the scope that can be trusted. */
+  readonly keys: readonly KeyRecord[];
+  /** FUTURE keys that could not be proven in this tick. */
+  readonly unproven: ReadonlySet<string>;
+  /** Whether every row that the events tell of is here and genuine. */
+  readonly complete: boolean;
+}
+
+export type Task =
+  | { readonly do: 'retire'; readonly key: KeyRecord; readonly why: string }
+  | { readonly do: 'promote'; readonly key: KeyRecord; readonly retires: number }
+  | { readonly do: 'make-data' }
+  | { readonly do: 'make-index'; readonly version: number };
+
+type Rule = (view: ClockworkView) => readonly Task[];
+
+const RULES: readonly Rule[] = [retireSpentKeys, promoteFutureKeys, makeFutureKeys, makeIndexKeys];
+
+/** Everything that is to be done now, in the order in which it is to be done; empty when all is as it should be. */
+export function planTasks(view: ClockworkView): readonly Task[] {
+  return RULES.flatMap((rule) => rule(view));
+}
+
+/** Why a key must stop sealing, or undefined while it may go on. */
+export function reasonToRetire(key: KeyRecord, policy: Policy, now: number): string | undefined {
+  if (key.retires === null || key.retires.getTime() <= now) return 'sealFor has ended';
+  if (key.cells >= policy.key.maxCells) return 'maxCells is reached';
+  if (key.bytes >= policy.key.maxBytes) return 'maxBytes is reached';
+  if (key.prefixes >= MAX_PREFIXES) return 'all nonce prefixes are used';
+  return undefined;
+}
+
+/**
+ * When `count` new keys retire, wall clock in ms. `sealFor` is cut into `validKeys` slots; keys that seal already
+ * occupy theirs and the new ones take the latest free slots, so that ages stay spread however many start at once.
+ */
+export function retirementTimes(
+  now: number,
+  sealForMs: number,
+  validKeys: number,
+  occupied: readonly number[],
+  count: number,
+): number[] {
+  const slotMs = sealForMs / validKeys;
+  const taken = new Set(occupied.map((retires) => Math.ceil((retires - now) / slotMs)));
+  const times: number[] = [];
+  for (let slot = validKeys; times.length < count; slot--) {
+    // Fewer free slots than keys happens after validKeys was lowered; the rest takes the full time.
+    if (slot === 0) return [...times, ...Array.from({ length: count - times.length }, () => now + sealForMs)];
+    if (!taken.has(slot)) times.push(Math.round(now + slot * slotMs));
+  }
+  return times;
+}
+
+function retireSpentKeys({ now, policy, keys }: ClockworkView): readonly Task[] {
+  return inState(keys, 'ENCRYPT').flatMap((key) => {
+    const why = reasonToRetire(key, policy, now);
+    return why === undefined ? [] : [{ do: 'retire', key, why } as const];
+  });
+}
+
+function promoteFutureKeys(view: ClockworkView): readonly Task[] {
+  const { now, policy, unproven } = view;
+  const sealing = sealingKeys(view);
+  const ready = inState(view.keys, 'FUTURE')
+    .filter((key) => !unproven.has(key.fingerprint) && (key.activates?.getTime() ?? now) <= now)
+    .slice(0, freePlaces(view));
+  const occupied = sealing.map((key) => key.retires?.getTime() ?? now);
+  const times = retirementTimes(now, policy.key.sealForMs, policy.pool.validKeys, occupied, ready.length);
+  return ready.map((key, i) => ({ do: 'promote', key, retires: times[i]! }));
+}
+
+/** Unproven keys count as made: a KMS that wraps but does not unwrap must not fill the store. */
+function makeFutureKeys(view: ClockworkView): readonly Task[] {
+  const wanted = view.policy.pool.futureKeys + freePlaces(view);
+  const missing = Math.max(0, wanted - inState(view.keys, 'FUTURE').length);
+  return Array.from({ length: missing }, () => ({ do: 'make-data' }));
+}
+
+/** A version whose row is hidden must not get a second key: its blind indexes would never be found again. */
+function makeIndexKeys({ policy, keys, complete }: ClockworkView): readonly Task[] {
+  if (!complete) return [];
+  const made = new Set(keys.filter((key) => key.kind === 'index').map((key) => key.version));
+  return policy.index.versions
+    .filter((version) => !made.has(version))
+    .map((version) => ({ do: 'make-index', version }));
+}
+
+function freePlaces(view: ClockworkView): number {
+  return Math.max(0, view.policy.pool.validKeys - sealingKeys(view).length);
+}
+
+function sealingKeys({ now, policy, keys }: ClockworkView): readonly KeyRecord[] {
+  return inState(keys, 'ENCRYPT').filter((key) => reasonToRetire(key, policy, now) === undefined);
+}
+
+function inState(keys: readonly KeyRecord[], state: KeyRecord['state']): readonly KeyRecord[] {
+  return keys.filter((key) => key.kind === 'data' && key.state === state);
+}

@@ -1,0 +1,78 @@
+/** Chooses and unwraps the keys that a process may seal with until its next hand-out. */
+import { KeyError, type FieldSealError } from '../errors.js';
+import type { HandedOutKey, KeyRecord, RandomBelow } from '../keys/ports.js';
+import type { Policy } from '../keys/policy.js';
+import { reasonToRetire } from './clockwork.js';
+import { unwrapRoot } from './key-maker.js';
+import { codedError } from './kms-trouble.js';
+import { settleAll } from './parallel.js';
+import { nameOf, type ScopeDesk } from './scope-desk.js';
+
+/**
+ * `pool.handOut` keys at random among those that may seal now.
+ * @throws KeyError `ERR_POOL_EMPTY` when there is none.
+ */
+export function chooseKeys(desk: ScopeDesk, keys: readonly KeyRecord[]): readonly KeyRecord[] {
+  const { clock, policy, randomBelow, scope } = desk;
+  const now = clock.wall();
+  const usable = keys.filter(
+    (key) => key.kind === 'data' && key.state === 'ENCRYPT' && reasonToRetire(key, policy, now) === undefined,
+  );
+  if (usable.length > 0) return drawSome(usable, policy.pool.handOut, randomBelow);
+  throw new KeyError(
+    'ERR_POOL_EMPTY',
+    `${nameOf(scope)}: no key of the key store may seal now (expected ${policy.pool.validKeys} in state ENCRYPT); look for alarms of the process that makes keys (manage: true), and for its access to the KMS.`,
+  );
+}
+
+/**
+ * Unwraps the chosen keys in parallel. Keys that cannot be unwrapped are left out with an alarm while one remains.
+ * @throws the first error when none could be unwrapped.
+ */
+export async function unwrapChosen(
+  desk: ScopeDesk,
+  chosen: readonly KeyRecord[],
+): Promise<readonly HandedOutKey[]> {
+  const roots = await settleAll(chosen, (row) => unwrapRoot(desk.kms, row));
+  const now = desk.clock.wall();
+  const handedOut: HandedOutKey[] = [];
+  for (const [i, row] of chosen.entries()) {
+    const root = roots[i]!;
+    if (root.status === 'fulfilled') handedOut.push(handedOutKey(row, root.value, desk.policy, now));
+  }
+  const failed = chosen.flatMap((row, i) => {
+    const root = roots[i]!;
+    return root.status === 'rejected' ? [{ row, error: codedError(root.reason) }] : [];
+  });
+  if (handedOut.length === 0) throw failed[0]!.error;
+  for (const { row, error } of failed) raiseAlarm(desk, row, error);
+  return handedOut;
+}
+
+/** Until when one hand-out may seal: KEYS, "Late writers". Wall clock, ms. */
+export function sealUntil(retires: number, handedOutAt: number, policy: Policy): number {
+  const { lifetimeMs } = policy.pool;
+  return Math.min(retires + lifetimeMs, handedOutAt + lifetimeMs + policy.outage.sealMs);
+}
+
+function handedOutKey(row: KeyRecord, root: Buffer, policy: Policy, now: number): HandedOutKey {
+  const { fingerprint, commitment, version } = row;
+  // A key without an end does not pass chooseKeys.
+  const retires = row.retires?.getTime() ?? now;
+  return { fingerprint, commitment, version, root, retires, sealUntil: sealUntil(retires, now, policy) };
+}
+
+/** A Fisher-Yates shuffle that stops after `count` draws. */
+function drawSome<T>(items: readonly T[], count: number, randomBelow: RandomBelow): readonly T[] {
+  const rest = [...items];
+  const drawn: T[] = [];
+  while (drawn.length < count && rest.length > 0) {
+    drawn.push(...rest.splice(randomBelow(rest.length), 1));
+  }
+  return drawn;
+}
+
+function raiseAlarm(desk: ScopeDesk, { fingerprint }: KeyRecord, { code, message }: FieldSealError): void {
+  const what = `Key ${fingerprint}: left out of the hand-out of ${nameOf(desk.scope)}. ${message}`;
+  desk.emit({ type: 'alarm', code, message: what, fingerprint });
+}

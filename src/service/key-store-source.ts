@@ -1,0 +1,201 @@
+/** The in-process key service: keys from a key store and a KMS, without a server in between. */
+import { ConfigError, type ErrorCode, isFieldSealError, KeyError } from '../errors.js';
+import { flag, objectWith, parseOptions, text, withDefault } from '../keys/options.js';
+import type {
+  HandedOutKey,
+  KekProvider,
+  KeySource,
+  KeyStore,
+  KeyUsage,
+  LoadOutcome,
+  SourceContext,
+  UnwrappedKey,
+} from '../keys/ports.js';
+import type { Policy } from '../keys/policy.js';
+import { CountedUsage } from './counted-usage.js';
+import { unwrapChosen } from './hand-out.js';
+import { loadIndexKeys, loadKeys } from './load-keys.js';
+import { watchRevocations } from './revocations.js';
+import type { ScopeDesk } from './scope-desk.js';
+import type { ScopeLedger } from './scope-ledger.js';
+import { applicationRole, keyServiceRole, type SourceRole } from './source-roles.js';
+
+export interface KeyStoreSourceOptions {
+  /** Where wrapped keys live. Started and closed by the source. */
+  readonly store: KeyStore;
+  /** The KEKs. Started and closed by the source. */
+  readonly kms: KekProvider;
+  /**
+   * Whether this process makes, promotes, retires and counts keys (the key-service role: it writes the key store and
+   * may generate keys at the KMS) or only reads them (the application role). Default true. With false an empty key
+   * store is `ERR_STORE_EMPTY`, usage of keys is not counted, and suite xaes-256-gcm is refused.
+   */
+  readonly manage?: boolean;
+  /** Who stands in the key events that this process writes. Default `'key-store-source'`. */
+  readonly actor?: string;
+}
+
+const OPTIONS = {
+  store: objectWith<KeyStore>('a key store, such as postgresKeyStore(…)', [
+    'start',
+    'withLock',
+    'find',
+    'close',
+  ]),
+  kms: objectWith<KekProvider>('a KEK provider, such as awsKms(…)', ['start', 'generate', 'unwrap', 'close']),
+  manage: withDefault(flag(), true),
+  actor: withDefault(text(), 'key-store-source'),
+};
+
+const ALARMS: ReadonlySet<ErrorCode> = new Set([
+  'ERR_STORE_EVENTS',
+  'ERR_STORE_KEY',
+  'ERR_STORE_ROW',
+  'ERR_STORE_ROW_MAC',
+  'ERR_STORE_REVISION',
+  'ERR_KEY_COMMITMENT',
+]);
+
+/**
+ * Keys from a key store, under KEKs of a KMS. It has no timer: with `manage` the clockwork runs at start and before each
+ * hand-out, under the lock of the purpose, so any number of processes may manage at once.
+ *
+ * `start` makes the keys that an empty key store lacks (with `manage`), checks the events of every purpose from the
+ * first on, and raises an alarm for every row that was changed, deleted or put back. One source serves one field seal.
+ * @throws ConfigError `ERR_CONFIG_OPTION`.
+ */
+export function keyStoreSource(options: KeyStoreSourceOptions): KeySource {
+  return new KeyStoreSource(parseOptions(OPTIONS, options, 'keyStoreSource'));
+}
+
+/** One purpose at work. */
+interface OpenScope {
+  readonly desk: ScopeDesk;
+  readonly role: SourceRole;
+  readonly ledger: ScopeLedger;
+  readonly counted: CountedUsage;
+}
+
+class KeyStoreSource implements KeySource {
+  readonly #options: Required<KeyStoreSourceOptions>;
+  readonly #scopes = new Map<string, OpenScope>();
+  #context: SourceContext | undefined;
+  #closed = false;
+  #stopWatching: (() => Promise<void>) | undefined;
+
+  constructor(options: Required<KeyStoreSourceOptions>) {
+    this.#options = options;
+  }
+
+  async start(context: SourceContext): Promise<void> {
+    if (this.#context !== undefined) throw startedTwice();
+    this.#context = context;
+    const { store, kms } = this.#options;
+    const roles = [...context.policies.values()].map((policy) => this.#roleFor(context, policy));
+    await store.start();
+    await kms.start([...context.policies.keys()], (event) => {
+      context.emit(event);
+    });
+    await this.#alarmed(async () => {
+      for (const { desk, role } of roles) await this.#open(desk, role);
+    });
+    this.#stopWatching = await watchRevocations(context, store, [...this.#scopes.values()]);
+    if (this.#closed) await this.#stopWatching();
+  }
+
+  handOut(purpose: string, usage: readonly KeyUsage[]): Promise<readonly HandedOutKey[]> {
+    return this.#alarmed(async () => {
+      const { desk, role, ledger, counted } = this.#scope(purpose);
+      const chosen = await role.choose(ledger, counted.uncounted(usage));
+      counted.wrote(usage);
+      const keys = await unwrapChosen(desk, chosen);
+      counted.acknowledged();
+      return keys;
+    });
+  }
+
+  load(purpose: string, fingerprints: readonly string[]): Promise<readonly LoadOutcome[]> {
+    return this.#alarmed(async () => {
+      const { desk, ledger } = this.#scope(purpose);
+      return loadKeys(desk, ledger, fingerprints);
+    });
+  }
+
+  indexKeys(purpose: string): Promise<readonly UnwrappedKey[]> {
+    return this.#alarmed(async () => {
+      const { desk, ledger } = this.#scope(purpose);
+      return loadIndexKeys(desk, ledger);
+    });
+  }
+
+  kmsCalls(): Readonly<Record<string, number>> {
+    return this.#options.kms.calls();
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    const { store, kms } = this.#options;
+    try {
+      await this.#stopWatching?.();
+    } finally {
+      for (const { ledger } of this.#scopes.values()) ledger.close();
+      await Promise.all([store.close(), kms.close()]);
+    }
+  }
+
+  #roleFor(context: SourceContext, policy: Policy): { readonly desk: ScopeDesk; readonly role: SourceRole } {
+    const { application, environment, clock, randomBelow } = context;
+    const { store, kms, manage, actor } = this.#options;
+    const desk: ScopeDesk = {
+      scope: { application, environment, purpose: policy.purpose },
+      ...{ policy, store, kms, clock, randomBelow, actor },
+      emit: (event) => {
+        context.emit(event);
+      },
+    };
+    return { desk, role: manage ? keyServiceRole(desk) : applicationRole(desk) };
+  }
+
+  async #open(desk: ScopeDesk, role: SourceRole): Promise<void> {
+    const ledger = await role.open();
+    if (this.#closed) {
+      ledger.close();
+      throw closed();
+    }
+    this.#scopes.set(desk.scope.purpose, { desk, role, ledger, counted: new CountedUsage() });
+  }
+
+  /** An error that shows a changed key store is an alarm as well, whoever catches it. */
+  async #alarmed<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      if (isFieldSealError(error) && ALARMS.has(error.code)) {
+        this.#context?.emit({ type: 'alarm', code: error.code, message: error.message });
+      }
+      throw error;
+    }
+  }
+
+  #scope(purpose: string): OpenScope {
+    if (this.#closed) throw closed();
+    const scope = this.#scopes.get(purpose);
+    if (scope !== undefined) return scope;
+    throw new ConfigError(
+      'ERR_CONFIG_PURPOSE_UNKNOWN',
+      `The key source has no purpose of this name (got ${purpose.length} characters); purposes it was started with: ${[...this.#scopes.keys()].join(', ')}.`,
+    );
+  }
+}
+
+function startedTwice(): ConfigError {
+  return new ConfigError(
+    'ERR_CONFIG_OPTION',
+    'keys: this key source was started before; make one key source for each field seal.',
+  );
+}
+
+function closed(): KeyError {
+  return new KeyError('ERR_CLOSED', 'The key source is closed; make a new field seal with a new key source.');
+}

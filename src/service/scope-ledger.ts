@@ -1,0 +1,193 @@
+/**
+ * The key-store rows of one scope that can be trusted: genuine by their MAC, in the state that their last event says,
+ * and not older than what this process has seen before.
+ */
+import type { StoreKey } from '../cell/store-key.js';
+import { StoreError } from '../errors.js';
+import type { FieldSealEvent } from '../keys/events.js';
+import type { KeyReader, KeyRecord, KeyScope, KeyStore, LockedKeyStore } from '../keys/ports.js';
+import { EventChain } from './event-chain.js';
+import { type JudgedRows, LockedRows } from './locked-rows.js';
+import { rowIsGenuine } from './row-mac.js';
+
+/** What was done under the lock of a scope, and the rows as they are now. */
+export interface Changed<T> {
+  readonly rows: LockedRows;
+  readonly result: T;
+}
+
+/** Safe to use concurrently. Owns the store key. */
+export class ScopeLedger {
+  readonly scope: KeyScope;
+  readonly #storeKey: StoreKey;
+  #chain: EventChain;
+  /** Highest revision seen of each row. */
+  readonly #revisions = new Map<string, number>();
+
+  constructor(scope: KeyScope, storeKey: StoreKey) {
+    this.scope = scope;
+    this.#storeKey = storeKey;
+    this.#chain = new EventChain(scope);
+  }
+
+  /**
+   * The rows that `query` finds; `expected` fingerprints without a row are refused where events tell of them.
+   * One query, and where a row is not as it was: the new events, then both once more under the lock of the scope,
+   * since a row and its events are not read at the same moment.
+   * @throws StoreError `ERR_STORE_EVENTS`, and what the store throws.
+   */
+  async read(
+    store: KeyStore,
+    query: (reader: KeyReader) => Promise<readonly KeyRecord[]>,
+    expected: readonly string[] = [],
+  ): Promise<JudgedRows> {
+    const rows = await query(store);
+    const known = this.#judge(rows, expected);
+    if (isCertain(known)) return known;
+    await this.catchUp(store);
+    const caughtUp = this.#judge(rows, expected);
+    if (isCertain(caughtUp)) return caughtUp;
+    return store.withLock(this.scope, async (locked) => {
+      await this.catchUp(locked);
+      return this.#judge(await query(locked), expected);
+    });
+  }
+
+  /**
+   * Runs `work` on all rows of the scope, under its lock; what it changed is remembered when the store has kept it.
+   * @throws StoreError `ERR_STORE_EVENTS` before anything is written, and what the store and `work` throw.
+   */
+  async change<T>(store: KeyStore, work: (rows: LockedRows) => Promise<T>): Promise<Changed<T>> {
+    const changed = await store.withLock(this.scope, async (locked) =>
+      this.#work(locked, await this.#judgeAll(locked), work),
+    );
+    this.adopt(changed.rows);
+    return changed;
+  }
+
+  /**
+   * The first change of a scope without rows and events, within a lock that is held already; the caller
+   * {@link adopt}s the rows after the commit.
+   */
+  async begin<T>(locked: LockedKeyStore, work: (rows: LockedRows) => Promise<T>): Promise<Changed<T>> {
+    return this.#work(locked, { keys: new Map(), refused: new Map() }, work);
+  }
+
+  /** Remembers what a committed transaction wrote. */
+  adopt(rows: LockedRows): void {
+    if (rows.chain.seq > this.#chain.seq) this.#chain = rows.chain;
+    for (const row of rows.keys) this.#saw(row);
+  }
+
+  /** All rows of the scope, at one moment: read under its lock. @throws as {@link read}. */
+  async readAll(store: KeyStore): Promise<JudgedRows> {
+    return store.withLock(this.scope, (locked) => this.#judgeAll(locked));
+  }
+
+  /** Reads the events since the last time and verifies them; the first time, the whole chain. One query. */
+  async catchUp(reader: KeyReader): Promise<void> {
+    const from = this.#chain;
+    const chain = from.extend(this.#storeKey, await reader.events(this.scope, from.readFrom));
+    if (chain.seq > this.#chain.seq) this.#chain = chain;
+  }
+
+  close(): void {
+    this.#storeKey.close();
+  }
+
+  async #work<T>(
+    locked: LockedKeyStore,
+    judged: JudgedRows,
+    work: (rows: LockedRows) => Promise<T>,
+  ): Promise<Changed<T>> {
+    const rows = new LockedRows(locked, this.#storeKey, this.#chain, judged);
+    const result = await work(rows);
+    await rows.appendEvents();
+    return { rows, result };
+  }
+
+  /** Genuine rows that no event tells of mean that events were deleted, and nothing may be written. */
+  async #judgeAll(locked: LockedKeyStore): Promise<JudgedRows> {
+    await this.catchUp(locked);
+    const judged = this.#judge(await locked.list(this.scope), [...this.#chain.fingerprints()]);
+    for (const error of judged.refused.values()) if (error.code === 'ERR_STORE_EVENTS') throw error;
+    return judged;
+  }
+
+  #judge(rows: readonly KeyRecord[], expected: readonly string[]): JudgedRows {
+    const keys = new Map<string, KeyRecord>();
+    const refused = new Map<string, StoreError>();
+    for (const row of rows) {
+      const error = this.#refusal(row);
+      if (error === undefined) keys.set(row.fingerprint, row);
+      else refused.set(row.fingerprint, error);
+    }
+    for (const fingerprint of expected) {
+      if (keys.has(fingerprint) || refused.has(fingerprint) || this.#chain.state(fingerprint) === undefined)
+        continue;
+      refused.set(fingerprint, rolledBack(fingerprint, 'key_events tells of it, but its row is gone'));
+    }
+    for (const row of keys.values()) this.#saw(row);
+    return { keys, refused };
+  }
+
+  #refusal(row: KeyRecord): StoreError | undefined {
+    if (!isOfScope(row, this.scope) || !rowIsGenuine(this.#storeKey, row)) {
+      return new StoreError(
+        'ERR_STORE_ROW_MAC',
+        `Key ${row.fingerprint}: its row in the key store was changed by somebody without the store key (the row MAC does not fit). It neither seals nor opens; put the row back from a backup of the key store and find out who wrote it.`,
+      );
+    }
+    const seen = this.#revisions.get(row.fingerprint) ?? 0;
+    if (row.revision < seen) {
+      return rolledBack(
+        row.fingerprint,
+        `its row has revision ${row.revision}, revision ${seen} was seen before`,
+      );
+    }
+    const state = this.#chain.state(row.fingerprint);
+    if (state === undefined) return eventsGone(row);
+    if (row.state === state) return undefined;
+    return rolledBack(row.fingerprint, `its row says ${row.state}, its last event ${state}`);
+  }
+
+  #saw(row: KeyRecord): void {
+    const seen = this.#revisions.get(row.fingerprint) ?? 0;
+    if (row.revision > seen) this.#revisions.set(row.fingerprint, row.revision);
+  }
+}
+
+/** An alarm for every row that was refused. */
+export function alarmRefused(
+  { emit }: { readonly emit: (event: FieldSealEvent) => void },
+  { refused }: Pick<JudgedRows, 'refused'>,
+): void {
+  for (const [fingerprint, { code, message }] of refused) emit({ type: 'alarm', code, message, fingerprint });
+}
+
+/** Whether nothing was refused but rows whose MAC is wrong, which reading again would not change. */
+function isCertain(judged: JudgedRows): boolean {
+  return [...judged.refused.values()].every((error) => error.code === 'ERR_STORE_ROW_MAC');
+}
+
+function rolledBack(fingerprint: string, what: string): StoreError {
+  return new StoreError(
+    'ERR_STORE_REVISION',
+    `Key ${fingerprint}: ${what}. The row was deleted or an older one put back; it neither seals nor opens. Put the newest row back from a backup of the key store.`,
+  );
+}
+
+function eventsGone({ fingerprint }: KeyRecord): StoreError {
+  return new StoreError(
+    'ERR_STORE_EVENTS',
+    `Key ${fingerprint}: key_events does not tell of it. Events were deleted; put them back from a backup of the key store before anything is written.`,
+  );
+}
+
+function isOfScope(row: KeyRecord, scope: KeyScope): boolean {
+  return (
+    row.application === scope.application &&
+    row.environment === scope.environment &&
+    row.purpose === scope.purpose
+  );
+}

@@ -1,0 +1,172 @@
+/**
+ * What a process does with the key store besides reading keys: the key-service role makes, moves and counts keys, the
+ * application role only reads.
+ */
+import type { StoreKey } from '../cell/store-key.js';
+import { ConfigError, type FieldSealError, StoreError } from '../errors.js';
+import type { KeyRecord, KeyUsage } from '../keys/ports.js';
+import { chooseKeys } from './hand-out.js';
+import { checkConfiguredKeks, chooseKeks } from './kek-spread.js';
+import { makeStoreKey } from './key-maker.js';
+import { nameOf, type ScopeDesk } from './scope-desk.js';
+import type { LockedRows } from './locked-rows.js';
+import { alarmRefused, type Changed, ScopeLedger } from './scope-ledger.js';
+import { findStoreKey } from './store-key.js';
+import { tick } from './tick.js';
+
+export interface SourceRole {
+  /** The ledger of the scope, its events and rows checked; the caller closes it. */
+  open(): Promise<ScopeLedger>;
+  /** The keys of the next hand-out, wrapped. `usage` is in the key store when it returns, where the role counts it. */
+  choose(ledger: ScopeLedger, usage: readonly KeyUsage[]): Promise<readonly KeyRecord[]>;
+}
+
+/** Makes what an empty key store lacks, and ticks at start and before each hand-out. */
+export function keyServiceRole(desk: ScopeDesk): SourceRole {
+  return {
+    async open() {
+      checkConfiguredKeks(desk.policy, desk.kms.keks(desk.scope.purpose), desk.emit);
+      const storeKey = await findStoreKey(desk, desk.store);
+      return storeKey === undefined ? firstStart(desk) : resume(desk, storeKey);
+    },
+    async choose(ledger, usage) {
+      const changed = await ledger.change(desk.store, async (rows) => {
+        await countUsage(rows, usage);
+        const failures = await tick(desk, rows);
+        const chosen = chooseOrFail(desk, rows, failures);
+        await countPrefixes(desk, rows, chosen);
+        return chosen;
+      });
+      report(desk, changed);
+      return changed.result;
+    },
+  };
+}
+
+/** Reads; usage of keys is not counted. */
+export function applicationRole(desk: ScopeDesk): SourceRole {
+  if (desk.policy.suite === 'xaes-256-gcm') throw prefixesNotCounted(desk);
+  return {
+    async open() {
+      const storeKey = await findStoreKey(desk, desk.store);
+      if (storeKey === undefined) throw emptyStore(desk);
+      return openLedger(desk, storeKey, async (ledger) => {
+        alarmRefused(desk, await ledger.readAll(desk.store));
+      });
+    },
+    async choose(ledger) {
+      const rows = await ledger.read(desk.store, (reader) =>
+        reader.list(desk.scope, { kinds: ['data'], states: ['ENCRYPT'] }),
+      );
+      alarmRefused(desk, rows);
+      return chooseKeys(desk, [...rows.keys.values()]);
+    },
+  };
+}
+
+/**
+ * Everything of a first start in one transaction: of two processes that start at once one makes the keys, the other
+ * finds them; a failure leaves the key store empty.
+ */
+async function firstStart(desk: ScopeDesk): Promise<ScopeLedger> {
+  const at = new Date(desk.clock.wall());
+  const [kek] = chooseKeks(1, desk.kms.keks(desk.scope.purpose), [], desk.randomBelow);
+  const { key, row } = await makeStoreKey(desk.kms, kek!, desk.scope, at);
+  const ledger = new ScopeLedger(desk.scope, key);
+  try {
+    const changed = await desk.store.withLock(desk.scope, async (locked) => {
+      if ((await locked.list(desk.scope)).length > 0) return undefined;
+      return ledger.begin(locked, async (rows) => {
+        await rows.insert(row, { at, who: desk.actor, why: 'first start' });
+        const [failure] = await tick(desk, rows);
+        if (failure !== undefined) throw failure;
+      });
+    });
+    if (changed !== undefined) {
+      ledger.adopt(changed.rows);
+      report(desk, changed);
+      return ledger;
+    }
+  } catch (error) {
+    ledger.close();
+    throw error;
+  }
+  ledger.close();
+  const adopted = await findStoreKey(desk, desk.store);
+  if (adopted === undefined) throw emptyStore(desk);
+  return resume(desk, adopted);
+}
+
+async function resume(desk: ScopeDesk, storeKey: StoreKey): Promise<ScopeLedger> {
+  return openLedger(desk, storeKey, async (ledger) => {
+    report(desk, await ledger.change(desk.store, (rows) => tick(desk, rows)));
+  });
+}
+
+async function openLedger(
+  desk: ScopeDesk,
+  storeKey: StoreKey,
+  check: (ledger: ScopeLedger) => Promise<void>,
+): Promise<ScopeLedger> {
+  const ledger = new ScopeLedger(desk.scope, storeKey);
+  try {
+    await check(ledger);
+    return ledger;
+  } catch (error) {
+    ledger.close();
+    throw error;
+  }
+}
+
+async function countUsage(rows: LockedRows, usage: readonly KeyUsage[]): Promise<void> {
+  for (const { fingerprint, cells, bytes } of usage) {
+    const row = rows.find(fingerprint);
+    if (row === undefined || cells + bytes <= 0) continue;
+    await rows.update(fingerprint, { cells: add(row.cells, cells), bytes: add(row.bytes, bytes) });
+  }
+}
+
+/** Each hand-out of a key for xaes-256-gcm is one nonce prefix, drawn by the process when it derives the key. */
+async function countPrefixes(desk: ScopeDesk, rows: LockedRows, chosen: readonly KeyRecord[]): Promise<void> {
+  if (desk.policy.suite !== 'xaes-256-gcm') return;
+  for (const { fingerprint, prefixes } of chosen) await rows.update(fingerprint, { prefixes: prefixes + 1 });
+}
+
+/** When no key may seal, what kept the tick from making one says more than that there is none. */
+function chooseOrFail(
+  desk: ScopeDesk,
+  rows: LockedRows,
+  failures: readonly FieldSealError[],
+): readonly KeyRecord[] {
+  try {
+    return chooseKeys(desk, rows.keys);
+  } catch (error) {
+    throw failures[0] ?? error;
+  }
+}
+
+function report(desk: ScopeDesk, { rows }: Changed<unknown>): void {
+  for (const { purpose, fingerprint, from, to } of rows.moves) {
+    desk.emit({ type: 'key-moved', purpose, fingerprint, from, to });
+  }
+  alarmRefused(desk, rows);
+}
+
+/** Counters stop at the largest whole number that is exact; limits lie far below. */
+function add(count: number, more: number): number {
+  return Math.min(count + more, Number.MAX_SAFE_INTEGER);
+}
+
+function prefixesNotCounted({ policy }: ScopeDesk): ConfigError {
+  return new ConfigError(
+    'ERR_CONFIG_OPTION',
+    `purposes.${policy.purpose}.suite: xaes-256-gcm counts every hand-out in the key store, which a source with manage: false cannot write; expected manage: true or suite aes-256-siv.`,
+  );
+}
+
+function emptyStore({ scope }: ScopeDesk): StoreError {
+  return new StoreError(
+    'ERR_STORE_EMPTY',
+    `Key store of ${nameOf(scope)}: it holds no keys, and this source only reads (manage: false); start a process with manage: true once, or check application, environment and purpose.`,
+  );
+}

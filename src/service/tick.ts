@@ -1,0 +1,147 @@
+/** One tick of the clockwork under the lock of the scope: performs what `clockwork.ts` says is to be done. */
+import type { FieldSealError } from '../errors.js';
+import { planTasks, type Task } from './clockwork.js';
+import { chooseKeks, kekIdentity, kekOfAllKeys } from './kek-spread.js';
+import { makeDataKey, makeIndexKey, proveKey } from './key-maker.js';
+import { codedError, isPassingTrouble } from './kms-trouble.js';
+import { settleAll } from './parallel.js';
+import { type ScopeDesk, nameOf } from './scope-desk.js';
+import type { LockedRows, MoveReason, NewRow } from './locked-rows.js';
+
+/** Retire and promote, promote what was just made, and once more where a proof failed. */
+const MAX_ROUNDS = 3;
+
+type TaskOf<Name extends Task['do']> = Extract<Task, { readonly do: Name }>;
+
+/**
+ * Brings the keys of the scope to where they should be now. Makes KMS calls only where a key is made or promoted.
+ * What the KMS refuses is left undone, with an alarm, and the next tick tries again.
+ * @returns the errors that kept a key from being made or promoted.
+ * @throws StoreError as the store.
+ */
+export async function tick(desk: ScopeDesk, rows: LockedRows): Promise<readonly FieldSealError[]> {
+  const work = new Tick(desk, rows);
+  for (let round = 0; round < MAX_ROUNDS; round++) {
+    if (!(await work.round())) break;
+  }
+  work.checkSpread();
+  return work.failures;
+}
+
+class Tick {
+  readonly #desk: ScopeDesk;
+  readonly #rows: LockedRows;
+  readonly #now: number;
+  readonly #unproven = new Set<string>();
+  readonly failures: FieldSealError[] = [];
+
+  constructor(desk: ScopeDesk, rows: LockedRows) {
+    this.#desk = desk;
+    this.#rows = rows;
+    this.#now = desk.clock.wall();
+  }
+
+  /** Performs the tasks that are due; false when there were none, or when the KMS is out of reach: it is not asked again under the lock. */
+  async round(): Promise<boolean> {
+    const tasks = planTasks({
+      now: this.#now,
+      policy: this.#desk.policy,
+      keys: this.#rows.keys,
+      unproven: this.#unproven,
+      complete: this.#rows.refused.size === 0,
+    });
+    for (const task of select(tasks, 'retire')) await this.#retire(task);
+    await this.#promote(select(tasks, 'promote'));
+    await this.#makeData(select(tasks, 'make-data').length);
+    await this.#makeIndex(select(tasks, 'make-index'));
+    return tasks.length > 0 && !this.failures.some(isPassingTrouble);
+  }
+
+  /** Several KEKs are configured, and yet one of them could open every key. */
+  checkSpread(): void {
+    const { kms, scope, emit } = this.#desk;
+    if (new Set(kms.keks(scope.purpose).map(kekIdentity)).size < 2) return;
+    const kek = kekOfAllKeys(this.#rows.keys);
+    if (kek === undefined) return;
+    const message = `${nameOf(scope)}: one KEK (${kek}) could open all keys; it stays so until keys are made under another one.`;
+    emit({ type: 'alarm', code: 'ERR_CONFIG_KEK_SPREAD', message });
+  }
+
+  async #retire({ key, why }: TaskOf<'retire'>): Promise<void> {
+    // A key retired early keeps the true date: the last possible sealUntil is counted from it.
+    const retires = new Date(Math.min(key.retires?.getTime() ?? this.#now, this.#now));
+    await this.#rows.move(key.fingerprint, 'DECRYPT', this.#by(why), { retires });
+  }
+
+  async #promote(tasks: readonly TaskOf<'promote'>[]): Promise<void> {
+    const proofs = await settleAll(tasks, ({ key }) => proveKey(this.#desk.kms, { ...key, kind: 'data' }));
+    for (const [i, { key, retires }] of tasks.entries()) {
+      const proof = proofs[i]!;
+      if (proof.status === 'rejected') {
+        this.#unproven.add(key.fingerprint);
+        this.#failed(proof.reason, 'a FUTURE key could not be proven and was not promoted', key.fingerprint);
+        continue;
+      }
+      const dates = { activates: new Date(this.#now), retires: new Date(retires) };
+      await this.#rows.move(key.fingerprint, 'ENCRYPT', this.#by('a place in the pool is free'), dates);
+    }
+  }
+
+  /** A KEK that refuses is left out for the rest, so that a disabled one does not stop the making of keys. */
+  async #makeData(count: number): Promise<void> {
+    const { kms, scope, randomBelow } = this.#desk;
+    let keks = kms.keks(scope.purpose);
+    let missing = count;
+    while (missing > 0 && keks.length > 0 && !this.failures.some(isPassingTrouble)) {
+      const chosen = chooseKeks(missing, keks, this.#rows.keys, randomBelow);
+      const refused = await this.#insertMade(chosen, 'made ahead', (kek) =>
+        makeDataKey(kms, kek, scope, new Date(this.#now)),
+      );
+      missing = refused.length;
+      keks = keks.filter((kek) => !refused.includes(kek));
+    }
+  }
+
+  async #makeIndex(tasks: readonly TaskOf<'make-index'>[]): Promise<void> {
+    const { kms, scope, randomBelow } = this.#desk;
+    const keks = chooseKeks(tasks.length, kms.keks(scope.purpose), this.#rows.keys, randomBelow);
+    const missing = tasks.map(({ version }, i) => ({ version, kek: keks[i]! }));
+    await this.#insertMade(missing, 'the policy names this version', ({ version, kek }) =>
+      makeIndexKey(kms, kek, scope, version, new Date(this.#now)),
+    );
+  }
+
+  /** Inserts what could be made, and returns the items for which the KMS failed. */
+  async #insertMade<Item>(
+    items: readonly Item[],
+    why: string,
+    makeOne: (item: Item) => Promise<NewRow>,
+  ): Promise<readonly Item[]> {
+    const made = await settleAll(items, makeOne);
+    for (const result of made) {
+      if (result.status === 'fulfilled') await this.#rows.insert(result.value, this.#by(why));
+      else this.#failed(result.reason, 'a key could not be made');
+    }
+    return items.filter((_, i) => made[i]!.status === 'rejected');
+  }
+
+  #by(why: string): MoveReason {
+    return { at: new Date(this.#now), who: this.#desk.actor, why };
+  }
+
+  #failed(reason: unknown, what: string, fingerprint?: string): void {
+    const error = codedError(reason);
+    this.failures.push(error);
+    const message = `${nameOf(this.#desk.scope)}: ${what}. ${error.message}`;
+    this.#desk.emit({
+      type: 'alarm',
+      code: error.code,
+      message,
+      ...(fingerprint === undefined ? {} : { fingerprint }),
+    });
+  }
+}
+
+function select<Name extends Task['do']>(tasks: readonly Task[], name: Name): readonly TaskOf<Name>[] {
+  return tasks.filter((task): task is TaskOf<Name> => task.do === name);
+}
