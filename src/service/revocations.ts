@@ -18,16 +18,34 @@ export async function watchRevocations(
   scopes: OpenScopes,
 ): Promise<() => Promise<void>> {
   let closed = false;
+  let looking = false;
   let cancelRetry = (): void => undefined;
+  /** Told of, and not looked up yet. */
+  const named = new Set<string>();
+  let isAsked = false;
+
   const lookUp = async (): Promise<void> => {
-    const done = await revokeWhatMayNotBeHeld(context, scopes);
+    // Messages that come while states are looked up are answered by one further look.
+    isAsked = true;
+    if (looking) return;
+    looking = true;
     cancelRetry();
+    let done = true;
+    while (isAsked && !closed) {
+      isAsked = false;
+      const fingerprints = [...named];
+      done = await revokeWhatMayNotBeHeld(context, scopes, fingerprints);
+      if (done) for (const fingerprint of fingerprints) named.delete(fingerprint);
+    }
+    looking = false;
     if (!done && !closed) cancelRetry = context.clock.after(RETRY_MS, () => void lookUp());
   };
+
+  // Anybody who may connect to the database may send such a message: it is a reason to look, never to believe.
   const stop = await store.watch?.((fingerprints) => {
     if (closed) return;
-    if (fingerprints === 'unknown') void lookUp();
-    else context.revoke(fingerprints);
+    if (fingerprints !== 'unknown') for (const fingerprint of fingerprints) named.add(fingerprint);
+    void lookUp();
   });
   return async () => {
     closed = true;
@@ -37,14 +55,23 @@ export async function watchRevocations(
 }
 
 /** False when the states of a purpose could not be looked up. */
-async function revokeWhatMayNotBeHeld(context: SourceContext, scopes: OpenScopes): Promise<boolean> {
+async function revokeWhatMayNotBeHeld(
+  context: SourceContext,
+  scopes: OpenScopes,
+  named: readonly string[],
+): Promise<boolean> {
   let done = true;
   for (const { desk, ledger } of scopes) {
     const held = context.held(desk.scope.purpose);
-    if (held.length === 0) continue;
+    const wanted = [...new Set([...held, ...named])];
+    if (wanted.length === 0) continue;
     try {
-      const { keys } = await ledger.read(desk.store, (reader) => reader.find(desk.scope, held), held);
-      const lost = held.filter((fingerprint) => !mayOpen(keys.get(fingerprint)?.state));
+      const { keys, refused } = await ledger.read(desk.store, (reader) => reader.find(desk.scope, wanted), wanted);
+      // What is held of this purpose must be here; what somebody named may belong to another one.
+      const isHere = (fingerprint: string) => keys.has(fingerprint) || refused.has(fingerprint);
+      const lost = wanted
+        .filter((fingerprint) => held.includes(fingerprint) || isHere(fingerprint))
+        .filter((fingerprint) => !mayOpen(keys.get(fingerprint)?.state));
       if (lost.length > 0) context.revoke(lost);
     } catch (error) {
       done = false;

@@ -44,6 +44,7 @@ export interface PgPoolClient extends PgClient {
 export interface PgOwnClient extends PgClient {
   connect(): Promise<unknown>;
   end(): Promise<void>;
+  ref(): void;
   unref(): void;
   on(event: 'error', listener: (error: Error) => void): unknown;
   on(event: 'end', listener: () => void): unknown;

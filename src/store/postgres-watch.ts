@@ -44,6 +44,8 @@ export class RevocationWatch {
   async stop(): Promise<void> {
     this.#stopped = true;
     clearTimeout(this.#timer);
+    // Whoever awaits the end must not find the process ended before it, for want of anything that keeps it alive.
+    this.#client?.ref();
     await this.#client?.end().catch(() => undefined);
   }
 
@@ -63,8 +65,8 @@ export class RevocationWatch {
     this.#client = client;
     try {
       await client.connect();
-      client.unref();
       await client.query({ text: `LISTEN "${this.#channel}"`, query_timeout: HEARTBEAT_TIMEOUT_MS });
+      client.unref();
     } catch (error) {
       this.#client = undefined;
       void client.end().catch(() => undefined);

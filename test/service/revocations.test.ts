@@ -20,9 +20,28 @@ describe('revocation', () => {
     const { source, revoked } = await startSource({ emulator, store });
     const [key] = await source.handOut(SCOPE.purpose, []);
     await moveKey(store, emulator, key!.fingerprint, 'SUSPENDED');
-    expect(revoked).toEqual([key!.fingerprint]);
+    await vi.waitFor(() => {
+      expect(revoked).toEqual([key!.fingerprint]);
+    });
     const handed = await source.handOut(SCOPE.purpose, []);
     expect(handed.map((other) => other.fingerprint)).not.toContain(key!.fingerprint);
+    await source.close();
+  });
+
+  it('believes no message: keys that may be held stay', async () => {
+    const { store, tell } = interrupted(memoryKeyStore());
+    const { source, revoked, held } = await startSource({ emulator, store });
+    const [key, other] = await source.handOut(SCOPE.purpose, []);
+    held.push(key!.fingerprint, other!.fingerprint);
+    const [index] = await source.indexKeys(SCOPE.purpose);
+    tell([key!.fingerprint, index!.fingerprint, '00000000-0000-8000-8000-000000000000']);
+    await moveKey(store, emulator, other!.fingerprint, 'SUSPENDED');
+    tell([other!.fingerprint]);
+    await vi.waitFor(() => {
+      expect(revoked).toContain(other!.fingerprint);
+    });
+    expect(revoked).not.toContain(key!.fingerprint);
+    expect(revoked).not.toContain(index!.fingerprint);
     await source.close();
   });
 
@@ -79,9 +98,10 @@ describe('revocation', () => {
 function interrupted(inner: KeyStore): {
   readonly store: KeyStore;
   readonly lose: () => void;
+  readonly tell: (fingerprints: readonly string[]) => void;
   readonly fail: (failing: boolean) => void;
 } {
-  let listener: ((fingerprints: 'unknown') => void) | undefined;
+  let listener: ((fingerprints: readonly string[] | 'unknown') => void) | undefined;
   let failing = false;
   const store = overriding(inner, {
     watch: (told) => {
@@ -97,6 +117,9 @@ function interrupted(inner: KeyStore): {
     store,
     lose: () => {
       listener?.('unknown');
+    },
+    tell: (fingerprints) => {
+      listener?.(fingerprints);
     },
     fail: (value) => {
       failing = value;
