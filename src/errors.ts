@@ -102,6 +102,8 @@ export class FieldSealError extends Error {
   }
 }
 
+/* eslint-disable @typescript-eslint/no-useless-constructor -- Each constructor narrows the codes to those of its area. */
+
 /** Wrong options, declarations or installation; thrown at start. */
 export class ConfigError extends FieldSealError {
   constructor(code: CodesOf<'config'>, message: string, options?: { readonly cause?: unknown }) {

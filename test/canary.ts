@@ -6,5 +6,6 @@ const folder = process.env.FIELDSEAL_CANARY_FOLDER;
 
 /** For the `unsafeOnPlaintext` of an emulator: every key that it hands out must not be seen anywhere. */
 export function recordKey(bytes: Buffer): void {
-  if (folder !== undefined) appendFileSync(join(folder, 'keys'), `${bytes.toString('hex')}\n`, { mode: 0o600 });
+  if (folder !== undefined)
+    appendFileSync(join(folder, 'keys'), `${bytes.toString('hex')}\n`, { mode: 0o600 });
 }

@@ -36,7 +36,10 @@ function* sources(folder) {
   }
 }
 
-const layerOf = (path) => relative(src, path).split('/')[0].replace(/\.(ts|js)$/, '');
+const layerOf = (path) =>
+  relative(src, path)
+    .split('/')[0]
+    .replace(/\.(ts|js)$/, '');
 
 const problems = [];
 let files = 0;
@@ -52,7 +55,9 @@ for (const file of sources(src)) {
     if (fileName.startsWith('.')) {
       const target = layerOf(resolve(dirname(file), fileName));
       if (target !== layer && !allowed.includes(target)) {
-        problems.push(`${relative(src, file)} imports ${fileName}: "${layer}" may import only ${allowed.join(', ') || 'nothing'}`);
+        problems.push(
+          `${relative(src, file)} imports ${fileName}: "${layer}" may import only ${allowed.join(', ') || 'nothing'}`,
+        );
       }
     } else if (FORBIDDEN_PACKAGES[layer]?.test(fileName)) {
       problems.push(`${relative(src, file)} imports ${fileName}: not a package that "${layer}" may use`);

@@ -15,11 +15,15 @@ const sources = readdirSync(`${root}/src`, { recursive: true, withFileTypes: tru
   .map((entry) => `${entry.parentPath ?? entry.path}/${entry.name}`)
   .sort();
 const hash = createHash('sha256');
-for (const file of [...sources, ...['package.json', 'tsconfig.json', 'tsdown.config.ts'].map((name) => `${root}/${name}`)]) {
+for (const file of [
+  ...sources,
+  ...['package.json', 'tsconfig.json', 'tsdown.config.ts'].map((name) => `${root}/${name}`),
+]) {
   hash.update(`${file}\0`).update(readFileSync(file));
 }
 const digest = hash.digest('hex');
-const isBuilt = () => existsSync(stamp) && existsSync(`${root}/dist/index.mjs`) && readFileSync(stamp, 'utf8') === digest;
+const isBuilt = () =>
+  existsSync(stamp) && existsSync(`${root}/dist/index.mjs`) && readFileSync(stamp, 'utf8') === digest;
 
 if (!isBuilt()) {
   while (!taken()) await sleep(100);

@@ -7,10 +7,15 @@ import { fileURLToPath } from 'node:url';
 const root = fileURLToPath(new URL('..', import.meta.url));
 const packagesOf = (file) => (existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')).packages : {});
 
-if (!isInstalled(packagesOf(`${root}/package-lock.json`), packagesOf(`${root}/node_modules/.package-lock.json`))) {
+if (
+  !isInstalled(packagesOf(`${root}/package-lock.json`), packagesOf(`${root}/node_modules/.package-lock.json`))
+) {
   console.log('Installing the locked dependencies (npm ci) …');
   const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm';
-  const { status } = spawnSync(npm, ['ci', '--no-audit', '--no-fund', '--loglevel=error'], { cwd: root, stdio: 'inherit' });
+  const { status } = spawnSync(npm, ['ci', '--no-audit', '--no-fund', '--loglevel=error'], {
+    cwd: root,
+    stdio: 'inherit',
+  });
   if (status !== 0) process.exit(status ?? 1);
 }
 

@@ -26,12 +26,23 @@ process.exit(leaks > 0 ? 1 : status);
 
 function vitest() {
   const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${reportFile}`];
-  const child = spawn(process.execPath, ['node_modules/vitest/vitest.mjs', 'run', ...reporters, ...process.argv.slice(2)], {
-    cwd: root,
-    stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, ...(process.stdout.isTTY && { FORCE_COLOR: '1' }), FIELDSEAL_CANARY_FOLDER: folder },
-  });
-  for (const [from, to] of [[child.stdout, process.stdout], [child.stderr, process.stderr]]) {
+  const child = spawn(
+    process.execPath,
+    ['node_modules/vitest/vitest.mjs', 'run', ...reporters, ...process.argv.slice(2)],
+    {
+      cwd: root,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: {
+        ...process.env,
+        ...(process.stdout.isTTY && { FORCE_COLOR: '1' }),
+        FIELDSEAL_CANARY_FOLDER: folder,
+      },
+    },
+  );
+  for (const [from, to] of [
+    [child.stdout, process.stdout],
+    [child.stderr, process.stderr],
+  ]) {
     from.on('data', (bytes) => {
       output.push(bytes);
       to.write(bytes);
@@ -59,7 +70,9 @@ function scan() {
     }
   }
   const size = Object.entries(sources).map(([source, text]) => `${text.length} bytes of ${source}`);
-  console.log(`canary scan: ${keys.length} keys, ${CANARY_PLAINTEXTS.length} plaintexts in ${size.join(' and ')}: ${leaks === 0 ? 'none seen' : `${leaks} seen`}`);
+  console.log(
+    `canary scan: ${keys.length} keys, ${CANARY_PLAINTEXTS.length} plaintexts in ${size.join(' and ')}: ${leaks === 0 ? 'none seen' : `${leaks} seen`}`,
+  );
   return leaks;
 }
 

@@ -81,7 +81,10 @@ async function showStoredRow(dataSource: DataSource): Promise<Card> {
 
 async function showFound(dataSource: DataSource, card: Card): Promise<void> {
   say('The entity, found by its card number', `where: { pan: '${PAN}' }, searched by blind index:`);
-  const found = await dataSource.manager.findOneOrFail(Card, { where: { pan: PAN }, relations: { customer: true } });
+  const found = await dataSource.manager.findOneOrFail(Card, {
+    where: { pan: PAN },
+    relations: { customer: true },
+  });
   print('pan', found.pan);
   print('customer', `${found.customer.name}, ${found.customer.address?.city ?? 'no address'}`);
   print('same card', String(found.id === card.id));
@@ -92,7 +95,10 @@ function showCalls(seal: FieldSeal): void {
   say('Cells and KMS calls', 'Keys come from a pool in memory, so cells cost no call:');
   print('cells sealed', String(cellsSealed));
   print('cells opened', String(cellsOpened));
-  print('KMS calls', `${Object.values(kmsCalls).reduce((sum, calls) => sum + calls, 0)}, all at start: ${JSON.stringify(kmsCalls)}`);
+  print(
+    'KMS calls',
+    `${Object.values(kmsCalls).reduce((sum, calls) => sum + calls, 0)}, all at start: ${JSON.stringify(kmsCalls)}`,
+  );
 }
 
 async function showCopiedCell(dataSource: DataSource, card: Card): Promise<void> {
@@ -100,9 +106,17 @@ async function showCopiedCell(dataSource: DataSource, card: Card): Promise<void>
   const other = await dataSource.manager.findOneByOrFail(Card, { pan: testPan(1) });
   const before = await rawCard(dataSource, other.id);
   const stolen = await rawCard(dataSource, card.id);
-  await dataSource.query('UPDATE cards SET pan = $1, pan_key = $2 WHERE id = $3', [stolen.pan, stolen.pan_key, other.id]);
+  await dataSource.query('UPDATE cards SET pan = $1, pan_key = $2 WHERE id = $3', [
+    stolen.pan,
+    stolen.pan_key,
+    other.id,
+  ]);
   await refused(() => dataSource.manager.findOneBy(Card, { id: other.id }));
-  await dataSource.query('UPDATE cards SET pan = $1, pan_key = $2 WHERE id = $3', [before.pan, before.pan_key, other.id]);
+  await dataSource.query('UPDATE cards SET pan = $1, pan_key = $2 WHERE id = $3', [
+    before.pan,
+    before.pan_key,
+    other.id,
+  ]);
 }
 
 async function showEditedCell(dataSource: DataSource, card: Card): Promise<void> {
@@ -141,7 +155,9 @@ interface RawCard {
 }
 
 async function rawCard(dataSource: DataSource, id: string): Promise<RawCard> {
-  const [row] = await dataSource.query<RawCard[]>('SELECT pan, pan_key, pan_bidx FROM cards WHERE id = $1', [id]);
+  const [row] = await dataSource.query<RawCard[]>('SELECT pan, pan_key, pan_bidx FROM cards WHERE id = $1', [
+    id,
+  ]);
   if (!row) throw new Error('The card is gone.');
   return row;
 }
@@ -160,10 +176,12 @@ function customers(): Customer[] {
 /** A number in the test range of a card brand, with its Luhn digit. */
 function testPan(n: number): string {
   const digits = `400000${String(n).padStart(9, '0')}`;
-  const sum = [...digits].reverse().reduce((total, digit, i) => {
-    const doubled = Number(digit) * (i % 2 === 0 ? 2 : 1);
-    return total + (doubled > 9 ? doubled - 9 : doubled);
-  }, 0);
+  const sum = Array.from(digits, Number)
+    .reverse()
+    .reduce((total, digit, i) => {
+      const doubled = digit * (i % 2 === 0 ? 2 : 1);
+      return total + (doubled > 9 ? doubled - 9 : doubled);
+    }, 0);
   return `${digits}${(10 - (sum % 10)) % 10}`;
 }
 

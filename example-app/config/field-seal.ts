@@ -14,14 +14,21 @@ export function shopFieldSeal({ keyStoreUrl, kms }: KeyPlaces): Promise<FieldSea
     application: 'shop',
     environment: 'demo',
     purposes: {
-      'card-number': { class: 'pan', pool: { validKeys: 6, handOut: 3, lifetime: '1h' }, key: { openCache: '2h' } },
+      'card-number': {
+        class: 'pan',
+        pool: { validKeys: 6, handOut: 3, lifetime: '1h' },
+        key: { openCache: '2h' },
+      },
       'personal-data': { pool: { validKeys: 4, handOut: 2 } },
     },
     keys: keyStoreSource({
       store: postgresKeyStore({ connectionString: keyStoreUrl }),
       kms: awsKms({
         ...kms,
-        keks: { 'card-number': ['alias/card-a', 'alias/card-b'], 'personal-data': ['alias/pii-a', 'alias/pii-b'] },
+        keks: {
+          'card-number': ['alias/card-a', 'alias/card-b'],
+          'personal-data': ['alias/pii-a', 'alias/pii-b'],
+        },
       }),
     }),
   });

@@ -2,6 +2,12 @@
 import type { CodecName } from '../cell/codecs.js';
 import type { FieldSealError } from '../errors.js';
 
+/**
+ * Marks field seals. Registered, so that two copies of the package in one process (ESM and CommonJS, two installs)
+ * know each other's; `instanceof` does not.
+ */
+export const FIELD_SEAL_BRAND = Symbol.for('fieldseal/field-seal');
+
 /** Declares one encrypted column. Two declarations with the same entity and field must agree in everything. */
 export interface FieldDeclaration {
   readonly purpose: string;
@@ -12,7 +18,7 @@ export interface FieldDeclaration {
   readonly codec: CodecName;
   /** Pad values to a multiple of this many bytes (ISO/IEC 7816-4), 1 to 255. Default: no padding. */
   readonly pad?: number;
-  /** Whether cells are bound to other values of their row (then each cell needs its binding). */
+  /** Whether cells are bound to other values of their row (then each cell needs its binding). Left out: nobody said so. */
   readonly bound?: boolean;
   /** Whether the column has a blind index, and what is applied to a value before it is indexed. */
   readonly blindIndex?: { readonly normalize?: (value: never) => unknown };
@@ -65,7 +71,7 @@ export interface FieldSealPages {
   readonly environment: string;
   /**
    * Declares a column.
-   * @throws ConfigError `ERR_CONFIG_PURPOSE_UNKNOWN`, `ERR_CONFIG_FIELD`.
+   * @throws ConfigError `ERR_CONFIG_PURPOSE_UNKNOWN`, `ERR_CONFIG_FIELD`, `ERR_CONFIG_DUPLICATE_CONTEXT`.
    */
   column(declaration: FieldDeclaration): FieldColumn;
   /** Fetches what sealing these rows will need. Nothing for pool delivery, whose keys are already here. */
@@ -87,4 +93,9 @@ export interface FieldSealPages {
    * @throws SealError `ERR_SEAL_TYPE`, `ERR_SEAL_VALUE`; QueryError `ERR_QUERY_NO_BLIND_INDEX`.
    */
   searchIndexes(column: FieldColumn, value: unknown): readonly Buffer[];
+}
+
+/** True for field seals of any copy of the package in this process. */
+export function isFieldSeal(value: unknown): value is FieldSealPages {
+  return typeof value === 'object' && value !== null && FIELD_SEAL_BRAND in value;
 }

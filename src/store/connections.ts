@@ -218,9 +218,9 @@ function assertReadable(pg: typeof Pg, settings: { readonly connectionString: st
   }
 }
 
-/** `unref` is there since pg 6, but not in the types. */
+/** `ref` and `unref` are there since pg 6, but not in the types. */
 function ownClient(pg: typeof Pg, settings: object): PgOwnClient {
-  return new pg.Client(settings) as Pg.Client & { unref(): void };
+  return new pg.Client(settings) as Pg.Client & { ref(): void; unref(): void };
 }
 
 async function loadPg(option: string): Promise<typeof Pg> {

@@ -168,6 +168,25 @@ describe('attachFieldSeal', () => {
     await expect(attach(Twice)).rejects.toMatchObject({ code: 'ERR_CONFIG_DUPLICATE_CONTEXT' });
   });
 
+  it('warns of a card number that is bound to nothing, unless that is said', async () => {
+    const warned = () =>
+      shop.events.filter((event) => event.type === 'warning' && event.code === 'PAN_NOT_BOUND').length;
+    @Entity()
+    class Unbound {
+      @PrimaryColumn('int') id!: number;
+      @Encrypted({ purpose: 'card-number' }) pan!: string;
+    }
+    @Entity()
+    class UnboundOnPurpose {
+      @PrimaryColumn('int') id!: number;
+      @Encrypted({ purpose: 'card-number', bind: false }) pan!: string;
+    }
+    await (await attach(UnboundOnPurpose)).destroy();
+    expect(warned()).toBe(0);
+    await (await attach(Unbound)).destroy();
+    expect(warned()).toBe(1);
+  });
+
   it('works on a DataSource that is initialized already', async () => {
     const late = await dataSourceOf(shop.database.url, [Card, Customer]).initialize();
     attachFieldSeal(late, shop.seal);

@@ -8,7 +8,11 @@ import { Card } from './card.js';
 export class Customer {
   @PrimaryColumn('uuid') id: string = randomUUID();
 
-  @Encrypted({ purpose: 'personal-data', bind: ['id'], blindIndex: { normalize: (name: string) => name.toLowerCase() } })
+  @Encrypted({
+    purpose: 'personal-data',
+    bind: ['id'],
+    blindIndex: { normalize: (name: string) => name.toLowerCase() },
+  })
   name!: string;
 
   @Encrypted({ purpose: 'personal-data', bind: ['id'], type: 'json', nullable: true })

@@ -1,0 +1,126 @@
+/** The encrypted columns that were declared to one field seal. */
+import { cellColumn } from '../cell/column.js';
+import type { CellColumn } from '../cell/column.js';
+import { ConfigError } from '../errors.js';
+import type { FieldSealEvent } from './events.js';
+import type { FieldColumn, FieldDeclaration } from './field-seal.js';
+import { nearestName } from './options.js';
+import type { Policy } from './policy.js';
+
+/** What stands behind a handle. */
+export interface DeclaredColumn {
+  readonly declaration: FieldDeclaration;
+  readonly policy: Policy;
+  readonly cells: CellColumn;
+}
+
+export class Columns {
+  readonly #application: string;
+  readonly #environment: string;
+  readonly #policies: ReadonlyMap<string, Policy>;
+  readonly #emit: (event: FieldSealEvent) => void;
+  readonly #declared = new WeakMap<FieldColumn, DeclaredColumn>();
+  readonly #byContext = new Map<string, FieldColumn>();
+
+  /** @param emit Told once of each column that deserves a second thought. */
+  constructor(
+    application: string,
+    environment: string,
+    policies: ReadonlyMap<string, Policy>,
+    emit: (event: FieldSealEvent) => void,
+  ) {
+    this.#application = application;
+    this.#environment = environment;
+    this.#policies = policies;
+    this.#emit = emit;
+  }
+
+  /**
+   * The handle of a column; the same one for the same declaration.
+   * @throws ConfigError `ERR_CONFIG_PURPOSE_UNKNOWN`, `ERR_CONFIG_FIELD`, `ERR_CONFIG_DUPLICATE_CONTEXT`.
+   */
+  declare(declaration: FieldDeclaration): FieldColumn {
+    const context = JSON.stringify([declaration.entity, declaration.field]);
+    const known = this.#byContext.get(context);
+    if (known !== undefined) {
+      assertSame(this.get(known).declaration, declaration);
+      return known;
+    }
+    const { purpose, entity, field, codec } = declaration;
+    const cells = this.cells(purpose, {
+      ...declaration,
+      pad: declaration.pad ?? 0,
+      bound: declaration.bound ?? false,
+    });
+    const column: FieldColumn = Object.freeze({ purpose, entity, field, codec });
+    this.#declared.set(column, {
+      declaration: Object.freeze({ ...declaration }),
+      policy: this.policy(purpose),
+      cells,
+    });
+    this.#byContext.set(context, column);
+    this.#warnOfUnboundPan(declaration);
+    return column;
+  }
+
+  /** @throws ConfigError `ERR_CONFIG_FIELD` for a handle of another field seal. */
+  get(column: FieldColumn): DeclaredColumn {
+    const declared = this.#declared.get(column);
+    if (declared !== undefined) return declared;
+    throw new ConfigError(
+      'ERR_CONFIG_FIELD',
+      `${column.entity}.${column.field}: expected a column declared with column() of this field seal, got another one.`,
+    );
+  }
+
+  /**
+   * The context of cells of this purpose.
+   * @throws ConfigError `ERR_CONFIG_PURPOSE_UNKNOWN`, `ERR_CONFIG_FIELD`.
+   */
+  cells(purpose: string, parts: Omit<CellColumn, 'application' | 'environment' | 'purpose'>): CellColumn {
+    this.policy(purpose);
+    const { entity, field, codec, pad, bound } = parts;
+    const owner = { application: this.#application, environment: this.#environment, purpose };
+    return cellColumn({ ...owner, entity, field, codec, pad, bound });
+  }
+
+  #warnOfUnboundPan({ purpose, entity, field, bound }: FieldDeclaration): void {
+    if (this.policy(purpose).class !== 'pan' || bound !== undefined) return;
+    const message =
+      `${entity}.${field}: cells of a purpose of class 'pan' are not bound to their row, so that whoever writes to the ` +
+      'table can copy one to another row. Declare bind, or bind: false where that is meant.';
+    this.#emit({ type: 'warning', code: 'PAN_NOT_BOUND', message });
+  }
+
+  /** @throws ConfigError `ERR_CONFIG_PURPOSE_UNKNOWN`. */
+  policy(purpose: string): Policy {
+    const policy = this.#policies.get(purpose);
+    if (policy !== undefined) return policy;
+    const known = [...this.#policies.keys()];
+    const nearest = nearestName(purpose, known);
+    throw new ConfigError(
+      'ERR_CONFIG_PURPOSE_UNKNOWN',
+      `There is no purpose '${purpose}'; ${nearest === undefined ? `purposes are ${known.join(', ')}` : `did you mean '${nearest}'?`}`,
+    );
+  }
+}
+
+/** Cells of one context are opened one way: two ways to declare it are a mistake. */
+function assertSame(first: FieldDeclaration, second: FieldDeclaration): void {
+  const settings = {
+    purpose: first.purpose === second.purpose,
+    codec: first.codec === second.codec,
+    pad: (first.pad ?? 0) === (second.pad ?? 0),
+    bound: (first.bound ?? false) === (second.bound ?? false),
+    blindIndex:
+      (first.blindIndex === undefined) === (second.blindIndex === undefined) &&
+      first.blindIndex?.normalize === second.blindIndex?.normalize,
+  };
+  const different = Object.entries(settings).flatMap(([setting, same]) => (same ? [] : [setting]));
+  if (different.length === 0) return;
+  throw new ConfigError(
+    'ERR_CONFIG_DUPLICATE_CONTEXT',
+    `${first.entity}.${first.field} is declared twice, with another ${different.join(', ')} the second time; give one of ` +
+      'the two fields a context of its own.',
+  );
+}

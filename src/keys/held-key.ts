@@ -1,0 +1,48 @@
+/** One data key in this process, shared by the pages that are using it at the moment. */
+import type { DataKey } from '../cell/data-key.js';
+import type { Deadline } from './deadline.js';
+
+/** Closed at once when dropped unused, else when the last page that leased it is done. */
+export class HeldKey {
+  readonly purpose: string;
+  /** When the process must stop opening with it; absolute from unwrap, never extended by use. */
+  readonly opensUntil: Deadline;
+  readonly #key: DataKey;
+  #leases = 0;
+  #dropped = false;
+
+  constructor(purpose: string, key: DataKey, opensUntil: Deadline) {
+    this.purpose = purpose;
+    this.opensUntil = opensUntil;
+    this.#key = key;
+  }
+
+  get fingerprint(): string {
+    return this.#key.fingerprint;
+  }
+
+  /** The key, for synchronous use only: without a lease it may be closed at the next turn of the event loop. */
+  get key(): DataKey {
+    return this.#key;
+  }
+
+  /** Keeps the key usable until {@link release}, even when it is dropped meanwhile. */
+  lease(): void {
+    this.#leases += 1;
+  }
+
+  release(): void {
+    this.#leases -= 1;
+    this.#closeIfUnused();
+  }
+
+  /** No new page gets the key from now on; the holder forgets it. */
+  drop(): void {
+    this.#dropped = true;
+    this.#closeIfUnused();
+  }
+
+  #closeIfUnused(): void {
+    if (this.#dropped && this.#leases === 0) this.#key.close();
+  }
+}

@@ -1,0 +1,90 @@
+/** The blind index keys of all purposes, held from start to close. */
+import type { IndexKey } from '../cell/index-key.js';
+import { KeyError } from '../errors.js';
+import { admitIndexKey, refuseKey } from './admit.js';
+import { closedError } from './closed.js';
+import type { Policy } from './policy.js';
+import type { Clock, UnwrappedKey } from './ports.js';
+import { answerOf, codedError } from './source-calls.js';
+
+export interface IndexKeysOptions {
+  readonly application: string;
+  readonly clock: Clock;
+  readonly load: (purpose: string) => Promise<readonly UnwrappedKey[]>;
+}
+
+export class IndexKeys {
+  readonly #options: IndexKeysOptions;
+  readonly #keys = new Map<string, readonly IndexKey[]>();
+  #closed = false;
+
+  constructor(options: IndexKeysOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Fetches the keys of a purpose, in the order of the policy's versions.
+   * @throws FieldSealError of the key source; KeyError `ERR_KEY_NOT_FOUND`, `ERR_KEY_COMMITMENT`, `ERR_CLOSED`.
+   */
+  async warm(policy: Policy): Promise<void> {
+    const { clock, load } = this.#options;
+    const what = `Index keys of purpose ${policy.purpose}`;
+    const wipe = (keys: readonly UnwrappedKey[]): void => {
+      keys.forEach(refuseKey);
+    };
+    const unwrapped = await answerOf(clock, what, () => load(policy.purpose), wipe);
+    try {
+      this.#keys.set(policy.purpose, this.#admitAll(policy, unwrapped));
+    } catch (error) {
+      throw codedError(what, error);
+    }
+  }
+
+  /** The first one writes, all are searched. */
+  of(purpose: string): readonly IndexKey[] {
+    if (this.#closed) throw closedError();
+    return this.#keys.get(purpose)!;
+  }
+
+  fingerprints(purpose: string): readonly string[] {
+    return (this.#keys.get(purpose) ?? []).map((key) => key.fingerprint);
+  }
+
+  /** A revoked index key makes and finds no more index values: both throw `ERR_KEY_CLOSED`. */
+  revoke(fingerprints: readonly string[]): void {
+    for (const key of this.#all()) if (fingerprints.includes(key.fingerprint)) key.close();
+  }
+
+  close(): void {
+    this.#closed = true;
+    for (const key of this.#all()) key.close();
+  }
+
+  #all(): IndexKey[] {
+    return [...this.#keys.values()].flat();
+  }
+
+  #admitAll({ purpose, index }: Policy, unwrapped: readonly UnwrappedKey[]): readonly IndexKey[] {
+    const keys: IndexKey[] = [];
+    try {
+      if (this.#closed) throw closedError();
+      if (unwrapped.length !== index.versions.length)
+        throw missing(purpose, index.versions, unwrapped.length);
+      const owner = { application: this.#options.application, purpose };
+      unwrapped.forEach((key, i) => keys.push(admitIndexKey(key, owner, index.versions[i]!)));
+      return keys;
+    } catch (error) {
+      unwrapped.forEach(refuseKey);
+      for (const key of keys) key.close();
+      throw error;
+    }
+  }
+}
+
+function missing(purpose: string, versions: readonly number[], got: number): KeyError {
+  return new KeyError(
+    'ERR_KEY_NOT_FOUND',
+    `Purpose ${purpose}: expected index keys of versions ${versions.join(', ')}, got ${got} keys. Have the key service ` +
+      'make the missing versions, or correct index.versions.',
+  );
+}

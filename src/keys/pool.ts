@@ -1,0 +1,276 @@
+/** The pool of one purpose: the few keys that this process seals with at the moment, replaced on a timer. */
+import type { DataKey, KeyOwner } from '../cell/data-key.js';
+import { KeyError } from '../errors.js';
+import type { FieldSealError } from '../errors.js';
+import { refuseKey } from './admit.js';
+import { closedError } from './closed.js';
+import { hasPassed, later, msSince, msUntil, now } from './deadline.js';
+import type { Deadline } from './deadline.js';
+import type { FieldSealEvent } from './events.js';
+import type { HeldKey } from './held-key.js';
+import type { Policy } from './policy.js';
+import { admitPoolKey, mayOpen, maySeal } from './pool-key.js';
+import type { PoolKey } from './pool-key.js';
+import { MIN_REFRESH_MS, refreshInMs, retryInMs } from './pool-schedule.js';
+import type { Clock, HandedOutKey, KeyUsage, RandomBelow } from './ports.js';
+import { answerOf, codedError } from './source-calls.js';
+import { UsageLedger } from './usage-ledger.js';
+
+export interface PoolOptions {
+  readonly owner: KeyOwner;
+  readonly policy: Policy;
+  readonly clock: Clock;
+  readonly randomBelow: RandomBelow;
+  readonly handOut: (usage: readonly KeyUsage[]) => Promise<readonly HandedOutKey[]>;
+  readonly emit: (event: FieldSealEvent) => void;
+  /** Takes over a key that has left the pool and may still open. */
+  readonly retire: (key: HeldKey) => void;
+}
+
+/** Drawing never waits: whatever is asked of the key source happens behind it. */
+export class Pool {
+  readonly #options: PoolOptions;
+  readonly #policy: Policy;
+  readonly #clock: Clock;
+  readonly #what: string;
+  readonly #ledger = new UsageLedger();
+  /** Revocations that arrive while a hand-out is under way, which may have been made before them. */
+  readonly #revokedMeanwhile = new Set<string>();
+  #keys: readonly PoolKey[] = [];
+  #asked: Deadline;
+  #refreshed: Deadline;
+  #refreshAt: Deadline | undefined;
+  #refreshing: Promise<void> | undefined;
+  #failures = 0;
+  /** Whether keys were dropped because every time of theirs had passed. */
+  #expired = false;
+  #closed = false;
+  #cancelTimer: () => void = () => undefined;
+
+  constructor(options: PoolOptions) {
+    this.#options = options;
+    this.#policy = options.policy;
+    this.#clock = options.clock;
+    this.#what = `Pool of purpose ${options.policy.purpose}`;
+    this.#asked = this.#refreshed = now(options.clock);
+  }
+
+  get fingerprints(): readonly string[] {
+    return this.#keys.map((key) => key.held.fingerprint);
+  }
+
+  /** Since the last successful refresh, by the clock that is ahead. */
+  get ageMs(): number {
+    return msSince(this.#refreshed, this.#clock);
+  }
+
+  /** How long the pool seals on if no refresh succeeds any more. */
+  get outageLeftMs(): number {
+    return Math.max(0, ...this.#keys.map((key) => msUntil(key.sealUntil, this.#clock)));
+  }
+
+  /**
+   * A key for each of `rows` rows, each drawn at random from those that may seal now. For use before the next turn of
+   * the event loop. A statement may pass `maxCells` and `maxBytes` by its own size.
+   * @throws KeyError `ERR_POOL_STALE`, `ERR_POOL_EMPTY`, `ERR_CLOSED`.
+   */
+  draw(rows: number): DataKey[] {
+    if (this.#refreshAt !== undefined && hasPassed(this.#refreshAt, this.#clock)) this.#refreshBehind();
+    const keys = this.#keys.filter((key) => this.#mayBeDrawn(key)).map((key) => key.held.key);
+    if (keys.length === 0) {
+      const waited = msSince(this.#asked, this.#clock) >= MIN_REFRESH_MS;
+      // After a failure the timer keeps its pace, however many statements fail meanwhile.
+      if (waited && this.#failures === 0) this.#refreshBehind();
+      throw this.#nothingToDraw();
+    }
+    return Array.from({ length: rows }, () => keys[this.#options.randomBelow(keys.length)]!);
+  }
+
+  /** Adds the cells of one column to the counters of the keys drawn for them; `bytes` is their plaintext together. */
+  count(drawn: readonly (DataKey | undefined)[], cells: readonly (Buffer | null)[], bytes: number): void {
+    for (const [fingerprint, sealed] of this.#ledger.addAll(drawn, cells, bytes)) {
+      const key = this.#entry(fingerprint);
+      if (key !== undefined) key.cells += sealed;
+    }
+  }
+
+  /** The key with this fingerprint, for opening. */
+  find(fingerprint: string): HeldKey | undefined {
+    const key = this.#entry(fingerprint);
+    return key !== undefined && mayOpen(key, this.#clock) ? key.held : undefined;
+  }
+
+  /** Takes keys out at once. The last one gone asks for new ones. */
+  revoke(fingerprints: readonly string[]): void {
+    for (const fingerprint of fingerprints) this.#revokedMeanwhile.add(fingerprint);
+    const isRevoked = (key: PoolKey): boolean => fingerprints.includes(key.held.fingerprint);
+    const revoked = this.#keys.filter(isRevoked);
+    if (revoked.length === 0) return;
+    this.#keys = this.#keys.filter((key) => !isRevoked(key));
+    for (const key of revoked) key.held.drop();
+    if (this.#keys.length === 0) this.#refreshBehind();
+  }
+
+  /**
+   * Replaces the keys by a new hand-out; concurrent calls share one. When it fails the old keys stay, an event says
+   * why, and it is tried again after a while.
+   * @throws FieldSealError of the key source; KeyError `ERR_POOL_EMPTY`, `ERR_CLOSED`.
+   */
+  refresh(): Promise<void> {
+    if (this.#closed) return Promise.reject(closedError());
+    this.#refreshing ??= this.#tryRefresh().finally(() => {
+      this.#refreshing = undefined;
+    });
+    return this.#refreshing;
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#cancelTimer();
+    for (const key of this.#keys) key.held.drop();
+    this.#keys = [];
+  }
+
+  async #tryRefresh(): Promise<void> {
+    this.#cancelTimer();
+    try {
+      this.#take(await this.#fetch());
+    } catch (error) {
+      const coded = codedError(this.#what, error);
+      if (!this.#closed) this.#fail(coded);
+      throw coded;
+    }
+    this.#options.emit({ type: 'pool-refreshed', purpose: this.#policy.purpose, keys: this.#keys.length });
+  }
+
+  /** Usage goes with the request; where the answer is an error it goes again with the next. */
+  async #fetch(): Promise<readonly PoolKey[]> {
+    const asked = (this.#asked = now(this.#clock));
+    const usage = this.#ledger.unreported();
+    this.#revokedMeanwhile.clear();
+    const handedOut = await answerOf(
+      this.#clock,
+      this.#what,
+      () => this.#options.handOut(usage),
+      (late) => {
+        late.forEach(refuseKey);
+      },
+    );
+    this.#ledger.markReported(usage);
+    return this.#admitAll(handedOut, asked);
+  }
+
+  #admitAll(handedOut: readonly HandedOutKey[], asked: Deadline): readonly PoolKey[] {
+    const keys = new Map<string, PoolKey>();
+    for (const key of handedOut) {
+      if (this.#closed || this.#revokedMeanwhile.has(key.fingerprint) || keys.has(key.fingerprint))
+        refuseKey(key);
+      else {
+        const admitted = this.#admit(key, asked);
+        if (admitted !== undefined) keys.set(key.fingerprint, admitted);
+      }
+    }
+    if (this.#closed) throw closedError();
+    if (keys.size > 0) return [...keys.values()];
+    throw new KeyError(
+      'ERR_POOL_EMPTY',
+      `${this.#what}: expected keys that may seal now, got ${handedOut.length}, none of them usable. Check the states ` +
+        'of the keys, the alarms, and the clock of this machine against that of the key source.',
+    );
+  }
+
+  /** A bad key costs an alarm, not the whole pool. */
+  #admit(key: HandedOutKey, asked: Deadline): PoolKey | undefined {
+    const { owner, emit } = this.#options;
+    try {
+      return admitPoolKey(key, owner, this.#policy, this.#clock, asked);
+    } catch (error) {
+      const { code, message } = codedError(this.#what, error);
+      emit({ type: 'alarm', code, message, fingerprint: key.fingerprint });
+      return undefined;
+    }
+  }
+
+  #take(keys: readonly PoolKey[]): void {
+    const before = this.#keys;
+    this.#keys = keys;
+    this.#refreshed = this.#asked;
+    this.#failures = 0;
+    this.#expired = false;
+    for (const key of before) this.#leave(key);
+    this.#ledger.keepOnly((fingerprint) => this.#entry(fingerprint) !== undefined);
+    const firstRetires = Math.min(...keys.map((key) => key.retires));
+    const { lifetimeMs } = this.#policy.pool;
+    this.#refreshIn(refreshInMs(lifetimeMs, firstRetires - this.#clock.wall(), this.#options.randomBelow));
+  }
+
+  /** A key that may still open goes on doing so in the keyring, unless the new hand-out has it as well. */
+  #leave(key: PoolKey): void {
+    const returned = this.#entry(key.held.fingerprint) !== undefined;
+    if (returned || hasPassed(key.held.opensUntil, this.#clock)) key.held.drop();
+    else this.#options.retire(key.held);
+  }
+
+  #fail(error: FieldSealError): void {
+    this.#failures += 1;
+    this.#dropExpired();
+    const { purpose, pool } = this.#policy;
+    this.#options.emit({ type: 'refresh-failed', purpose, error, outageLeftMs: this.outageLeftMs });
+    this.#refreshIn(retryInMs(pool.lifetimeMs, this.#failures, this.#options.randomBelow));
+  }
+
+  /** Keys that may neither seal nor open any more do not wait in memory for the end of an outage. */
+  #dropExpired(): void {
+    const expired = this.#keys.filter((key) => !mayOpen(key, this.#clock));
+    if (expired.length === 0) return;
+    this.#keys = this.#keys.filter((key) => !expired.includes(key));
+    for (const key of expired) key.held.drop();
+    this.#expired = true;
+  }
+
+  #refreshIn(delayMs: number): void {
+    this.#cancelTimer();
+    if (this.#closed) return;
+    this.#refreshAt = later(now(this.#clock), delayMs);
+    this.#cancelTimer = this.#clock.after(delayMs, () => {
+      this.#refreshBehind();
+    });
+  }
+
+  /** Nobody waits for it: its failure is told by an event, and by the first draw that finds no key. */
+  #refreshBehind(): void {
+    if (this.#closed || this.#refreshing !== undefined) return;
+    this.refresh().catch(() => undefined);
+  }
+
+  #mayBeDrawn(key: PoolKey): boolean {
+    const { maxCells, maxBytes } = this.#policy.key;
+    return (
+      maySeal(key, this.#policy, this.#clock) &&
+      this.#ledger.isWithin(key.held.fingerprint, maxCells, maxBytes)
+    );
+  }
+
+  #entry(fingerprint: string): PoolKey | undefined {
+    return this.#keys.find((key) => key.held.fingerprint === fingerprint);
+  }
+
+  #nothingToDraw(): KeyError {
+    if (this.#closed) return closedError();
+    const allStale =
+      this.#keys.length > 0 && this.#keys.every((key) => hasPassed(key.sealUntil, this.#clock));
+    if (this.#expired || allStale) {
+      return new KeyError(
+        'ERR_POOL_STALE',
+        `${this.#what}: expected a refresh every ${this.#policy.pool.lifetimeMs} ms, got the last one ` +
+          `${Math.round(this.ageMs)} ms ago, with ${this.#failures} failed since. Nothing is sealed; the ` +
+          'refresh-failed events say why.',
+      );
+    }
+    return new KeyError(
+      'ERR_POOL_EMPTY',
+      `${this.#what}: expected a key that may seal, got none: its keys (${this.#keys.length}) have sealed all they may, ` +
+        'or were revoked. Nothing is sealed; new keys are being asked for, try again.',
+    );
+  }
+}

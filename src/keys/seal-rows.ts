@@ -1,0 +1,121 @@
+/** Sealing of the rows of one statement. */
+import { blindIndexes } from '../cell/blind-index.js';
+import type { DataKey } from '../cell/data-key.js';
+import { sealCells } from '../cell/seal.js';
+import { isFieldSealError, QueryError, SealError } from '../errors.js';
+import type { Columns, DeclaredColumn } from './columns.js';
+import type { FieldColumn, SealedColumn, ValuesOfColumn } from './field-seal.js';
+import type { IndexKeys } from './index-keys.js';
+import type { Pool } from './pool.js';
+
+export interface SealRowsParts {
+  readonly columns: Columns;
+  readonly pools: ReadonlyMap<string, Pool>;
+  readonly indexKeys: IndexKeys;
+  /** Told how many cells were sealed. */
+  sealed(cells: number): void;
+}
+
+/** One key is drawn per row and purpose, so that a batch stays in few groups. */
+export function sealRows(parts: SealRowsParts, rows: readonly ValuesOfColumn[]): readonly SealedColumn[] {
+  const declared = rows.map(({ column }) => parts.columns.get(column));
+  const keysOf = drawKeys(parts, rows);
+  return rows.map((values, i) =>
+    sealColumn(parts, declared[i]!, values, keysOf.get(values.column.purpose) ?? []),
+  );
+}
+
+/**
+ * The index value of one value under each index key version.
+ * @throws QueryError `ERR_QUERY_NO_BLIND_INDEX`; SealError `ERR_SEAL_TYPE`, `ERR_SEAL_VALUE`.
+ */
+export function searchIndexes(parts: SealRowsParts, column: FieldColumn, value: unknown): readonly Buffer[] {
+  const declared = parts.columns.get(column);
+  const where = nameOf(declared);
+  if (declared.declaration.blindIndex === undefined) {
+    throw new QueryError(
+      'ERR_QUERY_NO_BLIND_INDEX',
+      `${where} has no blind index; declare one to search by equality.`,
+    );
+  }
+  if (value === null || value === undefined) {
+    throw new SealError(
+      'ERR_SEAL_TYPE',
+      `${where}: expected a value to search, got ${String(value)}; search for NULL instead.`,
+    );
+  }
+  const normal = normalized(declared, [value]);
+  return parts.indexKeys.of(column.purpose).map((key) => blindIndexes(key, declared.cells, normal)[0]!);
+}
+
+/** Purposes whose values are all unset need no key, and so no pool that is fresh. */
+function drawKeys(
+  { pools }: SealRowsParts,
+  rows: readonly ValuesOfColumn[],
+): ReadonlyMap<string, readonly DataKey[]> {
+  const lengths = new Map<string, number>();
+  for (const { column, values } of rows) {
+    if (values.every(isUnset)) continue;
+    lengths.set(column.purpose, Math.max(lengths.get(column.purpose) ?? 0, values.length));
+  }
+  return new Map([...lengths].map(([purpose, length]) => [purpose, pools.get(purpose)!.draw(length)]));
+}
+
+function sealColumn(
+  parts: SealRowsParts,
+  declared: DeclaredColumn,
+  { values, bindings }: ValuesOfColumn,
+  keys: readonly DataKey[],
+): SealedColumn {
+  const { policy, cells: column, declaration } = declared;
+  const indexes = declaration.blindIndex === undefined ? undefined : writtenIndexes(parts, declared, values);
+  const { cells, bytes } = sealCells(policy.suite, column, values, keys, bindings);
+  parts.pools.get(policy.purpose)!.count(keys, cells, bytes);
+  const fingerprints = cells.map((cell, row) => (cell === null ? null : keys[row]!.fingerprint));
+  parts.sealed(cells.reduce((count, cell) => (cell === null ? count : count + 1), 0));
+  return { cells, fingerprints, indexes };
+}
+
+function writtenIndexes(
+  { indexKeys }: SealRowsParts,
+  declared: DeclaredColumn,
+  values: readonly unknown[],
+): (Buffer | null)[] {
+  const writes = indexKeys.of(declared.policy.purpose)[0]!;
+  return blindIndexes(writes, declared.cells, normalized(declared, values));
+}
+
+function normalized(declared: DeclaredColumn, values: readonly unknown[]): readonly unknown[] {
+  const normalize = declared.declaration.blindIndex?.normalize as ((value: unknown) => unknown) | undefined;
+  if (normalize === undefined) return values;
+  return values.map((value) => (isUnset(value) ? value : normalizeOne(declared, normalize, value)));
+}
+
+/** What `normalize` throws may quote the value, so it is not passed on. */
+function normalizeOne(
+  declared: DeclaredColumn,
+  normalize: (value: unknown) => unknown,
+  value: unknown,
+): unknown {
+  let normal: unknown;
+  let fault = 'nothing';
+  try {
+    normal = normalize(value);
+  } catch (error) {
+    if (isFieldSealError(error)) throw error;
+    fault = 'an error';
+  }
+  if (!isUnset(normal)) return normal;
+  throw new SealError(
+    'ERR_SEAL_VALUE',
+    `${nameOf(declared)}: expected blindIndex.normalize to return a value, got ${fault}; let it take every value of the field.`,
+  );
+}
+
+function isUnset(value: unknown): boolean {
+  return value === null || value === undefined;
+}
+
+function nameOf({ declaration }: DeclaredColumn): string {
+  return `${declaration.entity}.${declaration.field}`;
+}

@@ -1,0 +1,205 @@
+/** A key source that lives in memory: real keys from random roots, every call written down, faults on demand. */
+import { randomBytes } from 'node:crypto';
+import { DataKey } from '../../src/cell/data-key.js';
+import { IndexKey } from '../../src/cell/index-key.js';
+import { KeyError } from '../../src/errors.js';
+import type {
+  HandedOutKey,
+  KeySource,
+  KeyUsage,
+  LoadOutcome,
+  SourceContext,
+  UnwrappedKey,
+} from '../../src/keys/ports.js';
+
+interface StoredKey {
+  readonly fingerprint: string;
+  readonly commitment: Buffer;
+  readonly version: number;
+  readonly root: Buffer;
+}
+
+interface StoredPurpose {
+  readonly data: StoredKey[];
+  readonly index: StoredKey[];
+}
+
+export type Operation = 'start' | 'handOut' | 'load' | 'indexKeys' | 'close';
+
+export interface Call {
+  readonly operation: Operation;
+  readonly purpose: string;
+  readonly fingerprints: readonly string[];
+  readonly usage: readonly KeyUsage[];
+}
+
+/** Runs before an operation answers: throws, hangs or waits. */
+export type Fault = (call: Call) => Promise<unknown>;
+
+export class MemorySource implements KeySource {
+  readonly calls: Call[] = [];
+  /** Every root that was given away, to see whether it was wiped. */
+  readonly lent: Buffer[] = [];
+  /** What a hand-out or a load gives instead. */
+  garble: (key: UnwrappedKey | HandedOutKey) => UnwrappedKey | HandedOutKey = (key) => key;
+  /** Keys a hand-out gives; by default the first of the purpose that are not suspended. */
+  choose: (purpose: string) => readonly string[] | undefined = () => undefined;
+  readonly suspended = new Set<string>();
+  readonly #faults = new Map<Operation, Fault>();
+  readonly #purposes = new Map<string, StoredPurpose>();
+  #context: SourceContext | undefined;
+
+  get context(): SourceContext {
+    if (this.#context === undefined) throw new Error('the source was not started');
+    return this.#context;
+  }
+
+  /** Replaced by undefined, the operation works again. */
+  fault(operation: Operation, fault: Fault | undefined): void {
+    if (fault === undefined) this.#faults.delete(operation);
+    else this.#faults.set(operation, fault);
+  }
+
+  count(operation: Operation): number {
+    return this.calls.filter((call) => call.operation === operation).length;
+  }
+
+  /** Fingerprints of the purpose's data keys. */
+  keys(purpose: string): readonly string[] {
+    return this.#purpose(purpose).data.map((key) => key.fingerprint);
+  }
+
+  /** The key itself, as another process holds it. */
+  dataKey(purpose: string, fingerprint: string): DataKey {
+    const { root } = this.#stored(purpose, fingerprint);
+    return DataKey.derive(Buffer.from(root), this.#owner(purpose));
+  }
+
+  addKeys(purpose: string, count: number): readonly string[] {
+    const added = Array.from({ length: count }, () => this.#makeDataKey(purpose));
+    this.#purpose(purpose).data.push(...added);
+    return added.map((key) => key.fingerprint);
+  }
+
+  revoke(fingerprints: readonly string[]): void {
+    for (const fingerprint of fingerprints) this.suspended.add(fingerprint);
+    this.context.revoke(fingerprints);
+  }
+
+  async start(context: SourceContext): Promise<void> {
+    this.#context = context;
+    await this.#called('start');
+    for (const policy of context.policies.values()) {
+      const stored = this.#purpose(policy.purpose);
+      while (stored.data.length < policy.pool.validKeys) this.addKeys(policy.purpose, 1);
+      for (const version of policy.index.versions) {
+        if (stored.index.some((key) => key.version === version)) continue;
+        stored.index.push(this.#makeIndexKey(policy.purpose, version));
+      }
+    }
+  }
+
+  async handOut(purpose: string, usage: readonly KeyUsage[]): Promise<readonly HandedOutKey[]> {
+    const policy = this.context.policies.get(purpose)!;
+    const chosen = this.choose(purpose) ?? this.keys(purpose).filter((key) => !this.suspended.has(key));
+    const now = this.context.clock.wall();
+    const retires = now + policy.key.sealForMs;
+    const sealUntil = Math.min(retires, now + policy.outage.sealMs) + policy.pool.lifetimeMs;
+    await this.#called('handOut', purpose, [], usage);
+    return chosen
+      .slice(0, policy.pool.handOut)
+      .map((one) => this.#lend({ ...this.#stored(purpose, one), retires, sealUntil }));
+  }
+
+  async load(purpose: string, fingerprints: readonly string[]): Promise<readonly LoadOutcome[]> {
+    await this.#called('load', purpose, fingerprints);
+    return fingerprints.map((fingerprint) => {
+      if (!this.keys(purpose).includes(fingerprint))
+        return { fingerprint, error: keyError('ERR_KEY_NOT_FOUND') };
+      if (this.suspended.has(fingerprint)) return { fingerprint, error: keyError('ERR_KEY_STATE') };
+      return { fingerprint, key: this.#lend(this.#stored(purpose, fingerprint)) };
+    });
+  }
+
+  async indexKeys(purpose: string): Promise<readonly UnwrappedKey[]> {
+    await this.#called('indexKeys', purpose);
+    return this.#purpose(purpose).index.map((key) => this.#lend(key));
+  }
+
+  kmsCalls(): Readonly<Record<string, number>> {
+    return { Decrypt: this.lent.length };
+  }
+
+  async close(): Promise<void> {
+    await this.#called('close');
+  }
+
+  async #called(
+    operation: Operation,
+    purpose = '',
+    fingerprints: readonly string[] = [],
+    usage: readonly KeyUsage[] = [],
+  ): Promise<void> {
+    const call = { operation, purpose, fingerprints, usage };
+    this.calls.push(call);
+    await this.#faults.get(operation)?.(call);
+  }
+
+  #lend<Key extends UnwrappedKey>(key: Key): Key {
+    const lent = this.garble({ ...key, root: Buffer.from(key.root) }) as Key;
+    this.lent.push(lent.root);
+    return lent;
+  }
+
+  #stored(purpose: string, fingerprint: string): StoredKey {
+    return this.#purpose(purpose).data.find((key) => key.fingerprint === fingerprint)!;
+  }
+
+  #makeDataKey(purpose: string): StoredKey {
+    const root = randomBytes(32);
+    const { fingerprint, commitment } = DataKey.derive(Buffer.from(root), this.#owner(purpose));
+    return { fingerprint, commitment, version: 0, root };
+  }
+
+  #makeIndexKey(purpose: string, version: number): StoredKey {
+    const root = randomBytes(32);
+    const { fingerprint, commitment } = IndexKey.derive(Buffer.from(root), this.#owner(purpose), version);
+    return { fingerprint, commitment, version, root };
+  }
+
+  #owner(purpose: string): { readonly application: string; readonly purpose: string } {
+    return { application: this.context.application, purpose };
+  }
+
+  #purpose(purpose: string): StoredPurpose {
+    let stored = this.#purposes.get(purpose);
+    if (stored === undefined) this.#purposes.set(purpose, (stored = { data: [], index: [] }));
+    return stored;
+  }
+}
+
+export const hang: Fault = () => new Promise(() => undefined);
+
+export function fail(error: unknown): Fault {
+  // The tests throw foreign things on purpose.
+  // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors
+  return () => Promise.reject(error);
+}
+
+/** Holds calls back until `open()`. */
+export function gate(): { readonly fault: Fault; open(): void } {
+  let open = (): void => undefined;
+  const opened = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  return {
+    fault: () => opened,
+    open: () => {
+      open();
+    },
+  };
+}
+
+function keyError(code: 'ERR_KEY_NOT_FOUND' | 'ERR_KEY_STATE'): KeyError {
+  return new KeyError(code, 'as the memory source says');
+}
