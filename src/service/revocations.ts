@@ -66,7 +66,11 @@ async function revokeWhatMayNotBeHeld(
     const wanted = [...new Set([...held, ...named])];
     if (wanted.length === 0) continue;
     try {
-      const { keys, refused } = await ledger.read(desk.store, (reader) => reader.find(desk.scope, wanted), wanted);
+      const { keys, refused } = await ledger.read(
+        desk.store,
+        (reader) => reader.find(desk.scope, wanted),
+        wanted,
+      );
       // What is held of this purpose must be here; what somebody named may belong to another one.
       const isHere = (fingerprint: string) => keys.has(fingerprint) || refused.has(fingerprint);
       const lost = wanted

@@ -93,17 +93,24 @@ describe('the README', () => {
         'CREATE TABLE card (id uuid PRIMARY KEY, pan bytea NOT NULL, pan_key uuid NOT NULL, pan_bidx bytea NOT NULL UNIQUE)',
       );
       const program = /```ts\n([\s\S]*?)```/u.exec(await readRepositoryFile('README.md'))![1]!;
-      await project.write('readme.mjs', compile(program));
       const { accessKeyId, secretAccessKey } = kms.credentials();
-      await project.node(['readme.mjs'], {
+      const env = {
         KEY_STORE_URL: keys.url,
         DATABASE_URL: database.url,
         AWS_ENDPOINT_URL_KMS: kms.endpoint,
         AWS_ACCESS_KEY_ID: accessKeyId,
         AWS_SECRET_ACCESS_KEY: secretAccessKey,
-      });
+      };
+      await project.write('readme.mjs', compile(program));
+      await project.node(['readme.mjs'], env);
       const [row] = await database.query('SELECT pan FROM card');
       expect((row?.pan as Buffer)[0]).toBe(0xf5);
+
+      // A field seal that somebody forgot to close does not keep the process alive.
+      expect(program).toContain('await seal.close();');
+      await database.query('DELETE FROM card');
+      await project.write('left-open.mjs', compile(program.replace('await seal.close();', '')));
+      await project.node(['left-open.mjs'], env);
     } finally {
       await Promise.all([kms.close(), database.drop(), keys.drop()]);
     }
