@@ -1,0 +1,214 @@
+/**
+ * Sealing and opening cells against the usual way: a fresh `aes-256-gcm` cipher object for each value.
+ * Both do the whole work from value to cell and back, with the same context authenticated, in one process, in rounds
+ * that take turns. Times are medians of the rounds; a ratio is the median of the ratios of each round, so that a machine
+ * that slows down for a while slows both sides. Options: --json (one JSON object on stdout), --short (a few seconds).
+ */
+import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
+import { cpus } from 'node:os';
+import process from 'node:process';
+import { type CellColumn, cellColumn, contextOf } from '../src/cell/column.js';
+import { DataKey } from '../src/cell/data-key.js';
+import { openCells } from '../src/cell/open.js';
+import { sealCells } from '../src/cell/seal.js';
+
+const IV_BYTES = 12;
+const TAG_BYTES = 16;
+const VALUE_BYTES = [16, 64, 1024];
+const BATCHES = [1, 50, 1000];
+const SUITE = 'aes-256-siv';
+const ACCEPT = { accept: [SUITE] } as const;
+
+const short = process.argv.includes('--short');
+const rounds = short ? 7 : 61;
+/** Of one measurement; long enough that the clock and one collection of garbage do not matter. */
+const measureMs = short ? 4 : 8;
+
+interface Way {
+  /** Name of the figure, such as `sealSingle`. */
+  readonly name: string;
+  readonly valueBytes: number;
+  /** Values per run. */
+  readonly values: number;
+  run(): void;
+}
+
+const key = DataKey.derive(randomBytes(32), { application: 'bench', purpose: 'card-number' });
+const column = cellColumn({
+  application: 'bench',
+  environment: 'production',
+  purpose: 'card-number',
+  entity: 'cards',
+  field: 'pan',
+  codec: 'string',
+  pad: 0,
+  bound: false,
+});
+const gcmKey = randomBytes(32);
+const context = contextOf(column, 1, key.fingerprint);
+
+/** The usual way: nonce, ciphertext and tag in one buffer; opening joins what the cipher object gives likewise. */
+function sealGcm(value: string): Buffer {
+  const iv = randomBytes(IV_BYTES);
+  const cipher = createCipheriv('aes-256-gcm', gcmKey, iv);
+  cipher.setAAD(context);
+  return Buffer.concat([iv, cipher.update(value, 'utf8'), cipher.final(), cipher.getAuthTag()]);
+}
+
+function openGcm(cell: Buffer): string {
+  const decipher = createDecipheriv('aes-256-gcm', gcmKey, cell.subarray(0, IV_BYTES), {
+    authTagLength: TAG_BYTES,
+  });
+  decipher.setAAD(context);
+  decipher.setAuthTag(cell.subarray(-TAG_BYTES));
+  return Buffer.concat([decipher.update(cell.subarray(IV_BYTES, -TAG_BYTES)), decipher.final()]).toString(
+    'utf8',
+  );
+}
+
+function valuesOf(count: number, bytes: number): string[] {
+  return Array.from({ length: count }, (_, i) => String(i).padStart(bytes, '4111111111111111'));
+}
+
+function gcmWays(valueBytes: number): Way[] {
+  const [value] = valuesOf(1, valueBytes) as [string];
+  const cell = sealGcm(value);
+  return [
+    { name: 'sealGcm', valueBytes, values: 1, run: () => void sealGcm(value) },
+    { name: 'openGcm', valueBytes, values: 1, run: () => void openGcm(cell) },
+  ];
+}
+
+function cellWays(valueBytes: number, batch: number): Way[] {
+  const name = batch === 1 ? 'Single' : `Batch${batch}`;
+  const values = valuesOf(batch, valueBytes);
+  const keys = values.map(() => key);
+  const { cells } = sealCells(SUITE, column, values, keys);
+  const { values: opened } = openCells(column, cells, keys, ACCEPT);
+  if (opened.some((value, i) => value !== values[i]))
+    throw new Error('The bench does not open what it sealed.');
+  return [
+    {
+      name: `seal${name}`,
+      valueBytes,
+      values: batch,
+      run: () => void sealCells(SUITE, column, values, keys),
+    },
+    {
+      name: `open${name}`,
+      valueBytes,
+      values: batch,
+      run: () => void openCells(column, cells, keys, ACCEPT),
+    },
+  ];
+}
+
+/** Nanoseconds a value. */
+function measure(way: Way, runs: number): number {
+  const begin = process.hrtime.bigint();
+  for (let i = 0; i < runs; i++) way.run();
+  return Number(process.hrtime.bigint() - begin) / (runs * way.values);
+}
+
+/** As many runs as fill one measurement, found by doubling; warms the way up as well. */
+function calibrate(way: Way): number {
+  let runs = 1;
+  while (measure(way, runs) * runs * way.values < measureMs * 1e6) runs *= 2;
+  return runs;
+}
+
+function median(numbers: readonly number[]): number {
+  return [...numbers].sort((a, b) => a - b)[numbers.length >> 1]!;
+}
+
+/** Nanoseconds a value of every round, by figure: `sealSingle` for 16 bytes, `sealSingle64` for 64. */
+function measureAll(ways: readonly Way[]): Map<string, number[]> {
+  const plans = ways.map((way) => ({ way, runs: calibrate(way), times: [] as number[] }));
+  for (let round = 0; round < rounds; round++) {
+    for (const { way, runs, times } of plans) times.push(measure(way, runs));
+  }
+  return new Map(plans.map(({ way, times }) => [figure(way), times]));
+}
+
+function figure({ name, valueBytes }: Way, suffix = ''): string {
+  return `${name}${suffix}${valueBytes === 16 ? '' : valueBytes}`;
+}
+
+/** A page as an ORM reads it: 10,000 rows with two columns under 15 keys. Milliseconds. */
+function measurePage(): number {
+  const rows = 10_000;
+  const keys15 = Array.from({ length: 15 }, () =>
+    DataKey.derive(randomBytes(32), { application: 'bench', purpose: 'p' }),
+  );
+  const keys = Array.from({ length: rows }, () => keys15[Math.floor(Math.random() * 15)]!);
+  const values = valuesOf(rows, 16);
+  const other: CellColumn = cellColumn({ ...column, field: 'holder' });
+  const columns = [column, other].map((each) => ({
+    each,
+    cells: sealCells(SUITE, each, values, keys).cells,
+  }));
+  const times = Array.from({ length: rounds }, () => {
+    const begin = performance.now();
+    for (const { each, cells } of columns) openCells(each, cells, keys, ACCEPT);
+    return performance.now() - begin;
+  });
+  return median(times);
+}
+
+function ratiosOf(
+  ways: readonly Way[],
+  times: ReadonlyMap<string, readonly number[]>,
+): Record<string, number> {
+  const ratios: Record<string, number> = {};
+  for (const way of ways) {
+    if (way.name.endsWith('Gcm')) continue;
+    const baseline = times.get(
+      figure({ ...way, name: way.name.startsWith('seal') ? 'sealGcm' : 'openGcm' }),
+    )!;
+    const ofRounds = times.get(figure(way))!.map((time, i) => time / baseline[i]!);
+    ratios[figure(way, 'VsGcm')] = round(median(ofRounds), 3);
+  }
+  return ratios;
+}
+
+function round(value: number, digits: number): number {
+  return Number(value.toFixed(digits));
+}
+
+const ways = VALUE_BYTES.flatMap((bytes) => [
+  ...gcmWays(bytes),
+  ...BATCHES.flatMap((batch) => cellWays(bytes, batch)),
+]);
+const times = measureAll(ways);
+const medians = new Map([...times].map(([name, ofRounds]) => [name, median(ofRounds)]));
+const result = {
+  machine: {
+    cpu: cpus()[0]?.model ?? 'unknown',
+    cpus: cpus().length,
+    arch: process.arch,
+    platform: process.platform,
+  },
+  versions: { node: process.versions.node, openssl: process.versions.openssl, v8: process.versions.v8 },
+  rounds,
+  nsPerValue: Object.fromEntries([...medians].map(([name, ns]) => [name, round(ns, 0)])),
+  openPage10000x2Ms: round(measurePage(), 2),
+  ...ratiosOf(ways, times),
+};
+if (process.argv.includes('--json')) console.log(JSON.stringify(result));
+else printTable();
+
+function printTable(): void {
+  console.log(
+    `${result.machine.cpu} (${result.machine.cpus}), Node ${result.versions.node}, medians of ${rounds} rounds`,
+  );
+  console.log('value   way                ns a value   of one-shot GCM');
+  for (const way of ways) {
+    const ratio = (result as Record<string, unknown>)[figure(way, 'VsGcm')];
+    const share = typeof ratio === 'number' ? ratio.toFixed(2) : '1';
+    const ns = medians.get(figure(way))!.toFixed(0);
+    console.log(
+      `${String(way.valueBytes).padStart(5)}   ${way.name.padEnd(16)} ${ns.padStart(12)} ${share.padStart(17)}`,
+    );
+  }
+  console.log(`page of 10,000 rows, 2 columns, 15 keys: opened in ${result.openPage10000x2Ms} ms`);
+}

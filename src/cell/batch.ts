@@ -1,0 +1,120 @@
+/**
+ * Cells of one column, one key and one byte 1 that are sealed or opened together, laid out so that a handful of calls
+ * and plain XOR of words serve them all.
+ */
+import type { CellColumn } from './column.js';
+import { BLOCK_BYTES, BLOCK_WORDS, Blocks } from './blocks.js';
+import { blocksOf } from './cmac.js';
+import { HEADER_BYTES, MARKER } from './header.js';
+
+/**
+ * A cell begins so many bytes behind the start of a block: its header then ends with a block, and fingerprint, nonce,
+ * tag and text (in suite 1) each begin with one.
+ */
+export const FRAME_GAP = 14;
+export const FRAME_HEADER_BLOCKS = (FRAME_GAP + HEADER_BYTES) / BLOCK_BYTES;
+const FINGERPRINT_BLOCK = 1;
+
+/** A batch ends when its cells take so much; bounds working memory and the slab that sealed cells share. */
+const FULL_BLOCKS = (64 * 1024) / BLOCK_BYTES;
+const MAX_CELLS = 1024;
+
+/** What the cells of a batch have in common. */
+export interface BatchOf {
+  readonly column: CellColumn;
+  readonly byteOne: number;
+  readonly fingerprint: string;
+  /** By row; undefined where the column is not bound. */
+  readonly bindings: readonly (Uint8Array | undefined)[] | undefined;
+}
+
+/** Used for one batch after another; wiped in between. */
+export class Batch {
+  of!: BatchOf;
+  n = 0;
+  /** Row of each cell. */
+  readonly rows = new Int32Array(MAX_CELLS);
+  /** Bytes, first block and blocks of each text in `texts`; an empty text takes a block. */
+  readonly lengths = new Int32Array(MAX_CELLS);
+  readonly starts = new Int32Array(MAX_CELLS);
+  readonly counts = new Int32Array(MAX_CELLS);
+  /** First block of each cell in `frames`. */
+  readonly frameStarts = new Int32Array(MAX_CELLS);
+  /** 1 where the cell's own tag was right. */
+  readonly verified = new Uint8Array(MAX_CELLS);
+  /** Encoded and padded values; zero behind each one's end. */
+  readonly texts = new Blocks();
+  /** Whole cells, with gaps between them. */
+  readonly frames = new Blocks();
+  textBlocks = 0;
+  frameBlocks = 0;
+
+  begin(of: BatchOf): void {
+    this.of = of;
+    this.n = 0;
+    this.textBlocks = 0;
+    this.frameBlocks = 0;
+  }
+
+  /** Takes a cell with a text of `length` bytes and `overhead` bytes of nonce and tag; false when the batch is full. */
+  add(row: number, length: number, overhead: number): boolean {
+    const i = this.n;
+    const frame = FRAME_HEADER_BLOCKS + Math.ceil((length + overhead) / BLOCK_BYTES);
+    if (i === MAX_CELLS || (i > 0 && this.frameBlocks + frame > FULL_BLOCKS)) return false;
+    this.rows[i] = row;
+    this.lengths[i] = length;
+    this.starts[i] = this.textBlocks;
+    this.counts[i] = blocksOf(length);
+    this.frameStarts[i] = this.frameBlocks;
+    this.textBlocks += this.counts[i];
+    this.frameBlocks += frame;
+    this.n = i + 1;
+    return true;
+  }
+
+  /** Call once after the last `add`, before anything is written. */
+  reserve(): void {
+    this.texts.reserve(this.textBlocks);
+    this.frames.reserve(this.frameBlocks);
+    for (let i = 0; i < this.n; i++) this.verified[i] = 0;
+  }
+
+  /** Where text i begins in `texts`, in bytes. */
+  textAt(i: number): number {
+    return this.starts[i]! * BLOCK_BYTES;
+  }
+
+  /** Where cell i begins in `frames`, in bytes. */
+  frameAt(i: number): number {
+    return this.frameStarts[i]! * BLOCK_BYTES + FRAME_GAP;
+  }
+
+  writeHeader(i: number, fingerprint: Uint32Array): void {
+    const at = this.frameAt(i);
+    this.frames.bytes[at] = MARKER;
+    this.frames.bytes[at + 1] = this.of.byteOne;
+    const to = (this.frameStarts[i]! + FINGERPRINT_BLOCK) * BLOCK_WORDS;
+    for (let w = 0; w < BLOCK_WORDS; w++) this.frames.words[to + w] = fingerprint[w]!;
+  }
+
+  /** Whether cell i names this key. */
+  hasFingerprint(i: number, fingerprint: Uint32Array): boolean {
+    const from = (this.frameStarts[i]! + FINGERPRINT_BLOCK) * BLOCK_WORDS;
+    for (let w = 0; w < BLOCK_WORDS; w++) if (this.frames.words[from + w] !== fingerprint[w]) return false;
+    return true;
+  }
+
+  /** Binding of cell i. */
+  binding(i: number): Uint8Array | undefined {
+    return this.of.bindings?.[this.rows[i]!];
+  }
+
+  wipeText(i: number): void {
+    this.texts.bytes.fill(0, this.textAt(i), this.textAt(i) + this.counts[i]! * BLOCK_BYTES);
+  }
+
+  wipe(): void {
+    this.texts.wipe();
+    this.frames.wipe();
+  }
+}

@@ -1,0 +1,82 @@
+/** Working memory in blocks of 16 bytes, seen as bytes and as 32-bit words. */
+
+export const BLOCK_BYTES = 16;
+export const BLOCK_WORDS = 4;
+
+/** Memory beyond this is not kept from one batch to the next. */
+const KEPT_BYTES = 256 * 1024;
+/** Up to so many bytes a loop is faster than a call into the platform. */
+const SMALL_BYTES = 128;
+/** How many of the first views are kept: making one costs as much as enciphering ten blocks. */
+const KEPT_VIEWS = 8;
+
+/**
+ * Grows as needed, always zero where nothing was reserved since the last `wipe`.
+ * Words are for XOR and copying only: their order of bytes is the machine's.
+ */
+export class Blocks {
+  bytes: Buffer;
+  words: Uint32Array;
+  #reserved = 0;
+  #views: Buffer[] = [];
+
+  constructor(blocks = 16) {
+    this.bytes = Buffer.alloc(blocks * BLOCK_BYTES);
+    this.words = wordsOf(this.bytes);
+  }
+
+  /** Makes room for so many blocks. Growing loses the content, so reserve first, then write. */
+  reserve(blocks: number): void {
+    if (blocks > this.#reserved) this.#reserved = blocks;
+    if (blocks * BLOCK_BYTES <= this.bytes.length) return;
+    this.bytes.fill(0);
+    this.#replace(Math.max(blocks * BLOCK_BYTES, this.bytes.length * 2));
+  }
+
+  /** The first blocks as bytes, without a copy. */
+  view(blocks: number): Buffer {
+    if (blocks > KEPT_VIEWS) return this.bytes.subarray(0, blocks * BLOCK_BYTES);
+    return (this.#views[blocks] ??= this.bytes.subarray(0, blocks * BLOCK_BYTES));
+  }
+
+  /** Takes bytes over into the first blocks and wipes them where they were. */
+  moveIn(bytes: Buffer): void {
+    if (bytes.length > SMALL_BYTES) {
+      this.bytes.set(bytes);
+      bytes.fill(0);
+      return;
+    }
+    const target = this.bytes;
+    for (let b = 0; b < bytes.length; b++) {
+      target[b] = bytes[b]!;
+      bytes[b] = 0;
+    }
+  }
+
+  /** Zeroes everything that was reserved since the last wipe. */
+  wipe(): void {
+    const words = this.#reserved * BLOCK_WORDS;
+    const all = this.words;
+    if (words > SMALL_BYTES / 4) all.fill(0, 0, words);
+    else for (let w = 0; w < words; w++) all[w] = 0;
+    this.#reserved = 0;
+    if (this.bytes.length > KEPT_BYTES) this.#replace(KEPT_BYTES);
+  }
+
+  #replace(bytes: number): void {
+    this.bytes = Buffer.alloc(bytes);
+    this.words = wordsOf(this.bytes);
+    this.#views = [];
+  }
+}
+
+export function copyBlock(from: Blocks, fromBlock: number, to: Blocks, toBlock: number): void {
+  const source = from.words;
+  const target = to.words;
+  for (let w = 0; w < BLOCK_WORDS; w++)
+    target[toBlock * BLOCK_WORDS + w] = source[fromBlock * BLOCK_WORDS + w]!;
+}
+
+function wordsOf(bytes: Buffer): Uint32Array {
+  return new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
+}

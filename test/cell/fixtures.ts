@@ -1,0 +1,79 @@
+/** Keys, columns and short forms that the tests of the cell folder share. */
+import { randomBytes } from 'node:crypto';
+import process from 'node:process';
+import type { FieldSealError } from '../../src/errors.js';
+import { isFieldSealError } from '../../src/errors.js';
+import { type CellColumn, cellColumn } from '../../src/cell/column.js';
+import { DataKey } from '../../src/cell/data-key.js';
+import { openCells } from '../../src/cell/open.js';
+import { sealCells } from '../../src/cell/seal.js';
+import type { Suite } from '../../src/cell/suites.js';
+
+export const SUITE_NAMES: readonly Suite[] = ['aes-256-siv', 'xaes-256-gcm'];
+export const OWNER = { application: 'shop', purpose: 'card-number' };
+
+/** FIELDSEAL_TEST_RUNS=1000 makes every property and differential test that much longer. */
+export function runs(count: number): number {
+  return count * Number(process.env['FIELDSEAL_TEST_RUNS'] ?? 1);
+}
+
+export function someKey(root: Buffer = randomBytes(32)): DataKey {
+  return DataKey.derive(Buffer.from(root), OWNER);
+}
+
+export function someColumn(parts: Partial<CellColumn> = {}): CellColumn {
+  return cellColumn({
+    application: 'shop',
+    environment: 'test',
+    purpose: 'card-number',
+    entity: 'cards',
+    field: 'pan',
+    codec: 'string',
+    pad: 0,
+    bound: false,
+    ...parts,
+  });
+}
+
+export interface Sealing {
+  readonly column?: CellColumn;
+  readonly key: DataKey;
+  readonly suite?: Suite;
+  readonly binding?: Uint8Array;
+}
+
+export function sealOne(
+  value: unknown,
+  { column = someColumn(), key, suite = 'aes-256-siv', binding }: Sealing,
+): Buffer {
+  const { cells } = sealCells(suite, column, [value], [key], binding && [binding]);
+  const [cell] = cells;
+  if (!cell) throw new Error('expected a cell');
+  return cell;
+}
+
+/** The value, or the error of its row. */
+export function openOne(
+  cell: Uint8Array,
+  { column = someColumn(), key, suite = 'aes-256-siv', binding }: Sealing,
+  fingerprint?: string | null,
+): unknown {
+  const options = { accept: [suite], ...(binding && { bindings: [binding] }), fingerprints: [fingerprint] };
+  const { values, failures } = openCells(column, [cell], [key], options);
+  return failures?.get(0) ?? values[0];
+}
+
+/** What `work` throws, which must be a coded error. */
+export function thrownBy(work: () => unknown): FieldSealError {
+  try {
+    work();
+  } catch (error) {
+    if (isFieldSealError(error)) return error;
+    throw error;
+  }
+  throw new Error('expected it to throw');
+}
+
+export function hex(text: string): Buffer {
+  return Buffer.from(text, 'hex');
+}
