@@ -19,6 +19,8 @@ export class Blocks {
   words: Uint32Array;
   #reserved = 0;
   #views: Buffer[] = [];
+  /** The view of a longer stretch that was asked for last: values of one length come one after another. */
+  #longView: Buffer | undefined;
 
   constructor(blocks = 16) {
     this.bytes = Buffer.alloc(blocks * BLOCK_BYTES);
@@ -35,8 +37,12 @@ export class Blocks {
 
   /** The first blocks as bytes, without a copy. */
   view(blocks: number): Buffer {
-    if (blocks > KEPT_VIEWS) return this.bytes.subarray(0, blocks * BLOCK_BYTES);
-    return (this.#views[blocks] ??= this.bytes.subarray(0, blocks * BLOCK_BYTES));
+    const length = blocks * BLOCK_BYTES;
+    if (blocks > KEPT_VIEWS) {
+      if (this.#longView?.length !== length) this.#longView = this.bytes.subarray(0, length);
+      return this.#longView;
+    }
+    return (this.#views[blocks] ??= this.bytes.subarray(0, length));
   }
 
   /** Takes bytes over into the first blocks and wipes them where they were. */
@@ -67,6 +73,7 @@ export class Blocks {
     this.bytes = Buffer.alloc(bytes);
     this.words = wordsOf(this.bytes);
     this.#views = [];
+    this.#longView = undefined;
   }
 }
 
