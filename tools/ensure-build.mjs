@@ -49,7 +49,10 @@ function taken() {
 function build() {
   rmSync(stamp, { force: true });
   const args = ['node_modules/tsdown/dist/run.mjs', '--logLevel', 'error'];
-  const { status } = spawnSync(process.execPath, args, { cwd: root, stdio: ['ignore', 'ignore', 'inherit'] });
-  if (status !== 0) process.exit(status ?? 1);
+  const { status, stdout, stderr } = spawnSync(process.execPath, args, { cwd: root, encoding: 'utf8' });
+  if (status !== 0) {
+    console.error(stdout + stderr);
+    process.exit(status ?? 1);
+  }
   writeFileSync(stamp, digest);
 }

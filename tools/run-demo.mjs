@@ -19,4 +19,4 @@ const demo = spawn(process.execPath, ['example-app/dist/bin/demo.js'], {
 });
 // The demo stops what it started and tells how it ended; this process only waits for it.
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => demo.kill(signal));
-demo.on('exit', (code, signal) => process.exit(code ?? (signal === 'SIGINT' ? 130 : 1)));
+demo.on('exit', (code) => process.exit(code ?? 1));

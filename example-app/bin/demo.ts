@@ -21,11 +21,17 @@ const started: (() => Promise<unknown>)[] = [];
 let ending: Promise<void> | undefined;
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-  process.once(signal, () => void end().then(() => process.exit(signal === 'SIGINT' ? 130 : 143)));
+  process.once(signal, () => {
+    say('Interrupted', 'Everything that was started is stopped.');
+    void end().then(() => process.exit(0));
+  });
 }
 
 try {
   await main();
+} catch (error) {
+  // What fails after an interruption fails because things are being stopped.
+  if (ending === undefined) throw error;
 } finally {
   await end();
 }
