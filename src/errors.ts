@@ -102,63 +102,37 @@ export class FieldSealError extends Error {
   }
 }
 
-/* eslint-disable @typescript-eslint/no-useless-constructor -- Each constructor narrows the codes to those of its area. */
+/** An error of one area, which takes the codes of that area only. */
+class AreaError<A extends Area> extends FieldSealError {
+  // eslint-disable-next-line @typescript-eslint/no-useless-constructor -- It narrows the codes.
+  constructor(code: CodesOf<A>, message: string, options?: { readonly cause?: unknown }) {
+    super(code, message, options);
+  }
+}
 
 /** Wrong options, declarations or installation; thrown at start. */
-export class ConfigError extends FieldSealError {
-  constructor(code: CodesOf<'config'>, message: string, options?: { readonly cause?: unknown }) {
-    super(code, message, options);
-  }
-}
+export class ConfigError extends AreaError<'config'> {}
 
 /** Bytes that are not a cell, or a cell of a kind that the field does not accept. */
-export class FormatError extends FieldSealError {
-  constructor(code: CodesOf<'format'>, message: string, options?: { readonly cause?: unknown }) {
-    super(code, message, options);
-  }
-}
+export class FormatError extends AreaError<'format'> {}
 
 /** A value that could not be sealed. Nothing was written. */
-export class SealError extends FieldSealError {
-  constructor(code: CodesOf<'seal'>, message: string, options?: { readonly cause?: unknown }) {
-    super(code, message, options);
-  }
-}
+export class SealError extends AreaError<'seal'> {}
 
 /** A cell that could not be opened although its key is there. */
-export class OpenError extends FieldSealError {
-  constructor(code: CodesOf<'open'>, message: string, options?: { readonly cause?: unknown }) {
-    super(code, message, options);
-  }
-}
+export class OpenError extends AreaError<'open'> {}
 
 /** A data key that is unknown, forbidden, out of reach, or not the one its fingerprint names. */
-export class KeyError extends FieldSealError {
-  constructor(code: CodesOf<'key'>, message: string, options?: { readonly cause?: unknown }) {
-    super(code, message, options);
-  }
-}
+export class KeyError extends AreaError<'key'> {}
 
 /** The KMS refused, failed, or would have been asked for a KEK that is not configured. */
-export class KmsError extends FieldSealError {
-  constructor(code: CodesOf<'kms'>, message: string, options?: { readonly cause?: unknown }) {
-    super(code, message, options);
-  }
-}
+export class KmsError extends AreaError<'kms'> {}
 
 /** The key store is missing, out of reach, or holds a row that was changed behind the key service's back. */
-export class StoreError extends FieldSealError {
-  constructor(code: CodesOf<'store'>, message: string, options?: { readonly cause?: unknown }) {
-    super(code, message, options);
-  }
-}
+export class StoreError extends AreaError<'store'> {}
 
 /** A query that would not do what it says on an encrypted field. */
-export class QueryError extends FieldSealError {
-  constructor(code: CodesOf<'query'>, message: string, options?: { readonly cause?: unknown }) {
-    super(code, message, options);
-  }
-}
+export class QueryError extends AreaError<'query'> {}
 
 /** True for errors of fieldseal, of any copy of the package in this process. */
 export function isFieldSealError(error: unknown): error is FieldSealError {

@@ -1,6 +1,6 @@
 /** INSERT and upsert: derived rows while the SQL is made, siblings wherever the cell is named. */
-import type { EntityMetadata } from 'typeorm';
 import { QueryError, SealError } from '../errors.js';
+import { refuseBareTable } from './bare-table.js';
 import { deriveRows, valuesOf } from './derived-rows.js';
 import type { EncryptedColumn } from './encrypted-column.js';
 import type { BuilderClass, ColumnMetadata, InsertInternals, Row } from './internals.js';
@@ -28,7 +28,7 @@ export function insertBuilder(
     override getQuery(): string {
       const columns = this.#columns();
       if (columns.length === 0) {
-        refuseTableOfEntity(context, this);
+        refuseBareTable(context, this);
         return super.getQuery();
       }
       if (this.expressionMap.insertFromSelect) refuseInsertFromSelect(columns, super.getInsertedColumns());
@@ -85,27 +85,44 @@ function withSiblings(
 ): typeof onUpdate {
   if (!Array.isArray(onUpdate.overwrite)) return onUpdate;
   const overwrite = new Set<string>(onUpdate.overwrite as readonly string[]);
-  const conflict: readonly unknown[] = Array.isArray(onUpdate.conflict) ? onUpdate.conflict : [];
+  const conflict = Array.isArray(onUpdate.conflict)
+    ? (onUpdate.conflict as readonly string[]).map((name) => conflictColumn(columns, name))
+    : onUpdate.conflict;
   for (const column of columns) {
     if (!overwrite.has(column.cell.databaseName)) {
       const alone = siblingsOf(column).find((sibling) => overwrite.has(sibling.databaseName));
-      if (alone && !conflict.includes(alone.databaseName)) throw siblingAlone(column, alone.databaseName);
+      if (alone && !conflict?.includes(alone.databaseName)) throw siblingAlone(column, alone.databaseName);
       continue;
     }
     for (const sibling of siblingsOf(column)) overwrite.add(sibling.databaseName);
     refuseUnboundOverwrite(column, overwrite, conflict);
   }
-  return { ...onUpdate, overwrite: [...overwrite] };
+  return { ...onUpdate, overwrite: [...overwrite], ...(conflict && { conflict }) };
+}
+
+/** Cells never conflict, equal values do: through their blind index. */
+function conflictColumn(columns: readonly EncryptedColumn[], name: string): string {
+  const column = columns.find(({ cell }) => cell.databaseName === name);
+  if (!column) return name;
+  if (column.index) return column.index.databaseName;
+  throw new QueryError(
+    'ERR_QUERY_NO_BLIND_INDEX',
+    `${column.label} is encrypted and has no blind index, so no two values of it conflict. Declare blindIndex: { unique: true }.`,
+  );
 }
 
 /** The cell of the new row is bound to its values; in the row that is overwritten they must be the same ones. */
 function refuseUnboundOverwrite(
   column: EncryptedColumn,
   overwrite: ReadonlySet<string>,
-  conflict: readonly unknown[],
+  conflict: string | readonly string[] | undefined,
 ): void {
   for (const { column: bound } of column.bound) {
-    if (overwrite.has(bound.databaseName) || conflict.includes(bound.databaseName)) continue;
+    if (
+      overwrite.has(bound.databaseName) ||
+      (Array.isArray(conflict) && conflict.includes(bound.databaseName))
+    )
+      continue;
     throw new SealError(
       'ERR_SEAL_BINDING',
       `${column.label} is bound to ${bound.propertyPath}: an upsert that overwrites it must find its row by ` +
@@ -126,25 +143,6 @@ function refuseInsertFromSelect(
     'ERR_QUERY_UNSUPPORTED',
     `${column.label} is encrypted and cannot be filled by INSERT … SELECT: cells are sealed for their column and cannot ` +
       'be copied. Load the entities and save them.',
-  );
-}
-
-/** An INSERT into the table of an entity by its bare name would write values as they are. */
-function refuseTableOfEntity(
-  { dataSource, columnsOf }: BuilderContext,
-  { expressionMap }: InsertInternals,
-): void {
-  if (expressionMap.mainAlias?.hasMetadata !== false) return;
-  const { tablePath } = expressionMap.mainAlias;
-  const entity: EntityMetadata | undefined = dataSource.entityMetadatas.find(
-    (metadata) =>
-      columnsOf(metadata).length > 0 &&
-      (metadata.tablePath === tablePath || metadata.tableName === tablePath),
-  );
-  if (!entity) return;
-  throw new QueryError(
-    'ERR_QUERY_UNSUPPORTED',
-    `The table ${entity.tablePath} has encrypted columns: write to it through the entity ${entity.name}, not by its table name.`,
   );
 }
 

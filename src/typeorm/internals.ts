@@ -95,6 +95,8 @@ export interface UpdateInternals extends QueryBuilderInternals {
   where(where: unknown, parameters?: unknown): this;
   andWhere(where: unknown, parameters?: unknown): this;
   orWhere(where: unknown, parameters?: unknown): this;
+  /** How `save()` names its row: by the primary key, collected through `orWhere`. */
+  whereEntity(entity: Row | readonly Row[]): this;
 }
 
 /** A builder class as TypeORM constructs it: from a data source, or as a copy of another builder. */

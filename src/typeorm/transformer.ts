@@ -3,6 +3,7 @@
  * single values, so sealing and opening happen elsewhere, for whole statements and pages; here sealed cells and opened
  * values pass through, and the dirty check gets something that it can compare.
  */
+import { inspect } from 'node:util';
 import { canonicalOf } from './canonical.js';
 import type { EncryptedColumn } from './encrypted-column.js';
 
@@ -24,6 +25,10 @@ export class OpenedValue {
   }
 
   toJSON(): string {
+    return '[opened]';
+  }
+
+  [inspect.custom](): string {
     return '[opened]';
   }
 }

@@ -1,6 +1,7 @@
 /** UPDATE: one sealing for the values of `.set()`, bound to what the statement says about its row. */
 import { InstanceChecker } from 'typeorm';
 import { QueryError, SealError } from '../errors.js';
+import { refuseBareTable } from './bare-table.js';
 import { deriveRows, valuesOf } from './derived-rows.js';
 import type { EncryptedColumn } from './encrypted-column.js';
 import type { BuilderClass, Row, UpdateInternals } from './internals.js';
@@ -15,8 +16,8 @@ export function updateBuilder(
 
   return class FieldSealUpdateQueryBuilder extends Plain {
     #derived: Row | undefined;
-    /** What plain equality in the criteria says about every matched row. */
-    #criteria: Row = {};
+    /** What plain equality in the criteria says about every matched row; undefined once there are alternatives. */
+    #criteria: Row | undefined = {};
 
     override async execute(): ReturnType<UpdateInternals['execute']> {
       const columns = this.#columns();
@@ -28,7 +29,10 @@ export function updateBuilder(
 
     override getQuery(): string {
       const columns = this.#columns();
-      if (columns.length === 0) return super.getQuery();
+      if (columns.length === 0) {
+        refuseBareTable(context, this);
+        return super.getQuery();
+      }
       try {
         this.#derived = this.#derive(columns);
         return super.getQuery();
@@ -47,13 +51,20 @@ export function updateBuilder(
     }
 
     override andWhere(where: unknown, parameters?: unknown): this {
-      this.#criteria = { ...this.#criteria, ...equalities(where) };
+      this.#criteria &&= { ...this.#criteria, ...equalities(where) };
       return super.andWhere(where, parameters);
     }
 
     override orWhere(where: unknown, parameters?: unknown): this {
-      this.#criteria = {};
+      this.#criteria = undefined;
       return super.orWhere(where, parameters);
+    }
+
+    override whereEntity(entity: Row | readonly Row[]): this {
+      super.whereEntity(entity);
+      const [only, ...others] = Array.isArray(entity) ? (entity as readonly Row[]) : [entity as Row];
+      this.#criteria = others.length === 0 ? mainMetadata(this)?.getEntityIdMap(only) : undefined;
+      return this;
     }
 
     #columns(): readonly EncryptedColumn[] {
@@ -63,8 +74,7 @@ export function updateBuilder(
 
     #derive(columns: readonly EncryptedColumn[]): Row {
       const set = super.getValueSet();
-      const { whereEntities } = this.expressionMap;
-      const known = { ...this.#criteria, ...(whereEntities.length === 1 ? whereEntities[0] : {}) };
+      const known = this.#criteria ?? {};
       for (const column of columns) refuseUnsafeSet(column, set, known);
       const [derived] = deriveRows(dataSource, seal, columns, [set], (row) => ({ ...known, ...row }));
       return derived!;
