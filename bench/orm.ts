@@ -167,6 +167,7 @@ function versionOf(name: string): string {
 
 const times = await measureAll();
 await check();
+const ratiosOfRounds = ratios(times);
 const result = {
   machine: {
     cpu: cpus()[0]?.model ?? 'unknown',
@@ -190,7 +191,7 @@ const result = {
     lookUps: LOOK_UPS,
   },
   ms: medians(times),
-  ...ratios(times),
+  ...ratiosOfRounds,
 };
 if (process.argv.includes('--profile')) await profileAll();
 await close();
@@ -205,7 +206,7 @@ function printTable(): void {
   console.log(`${ROWS} rows, ${PAGE_KEYS} keys, medians of ${ROUNDS} rounds, milliseconds`);
   console.log('              encrypted      plain       text   vs plain   vs text');
   for (const [name, { encrypted, plain, text }] of Object.entries(result.ms)) {
-    const figures = [encrypted, plain, text, encrypted / plain, encrypted / text];
+    const figures = [encrypted, plain, text, ratiosOfRounds[name]!, ratiosOfRounds[`${name}VsText`]!];
     console.log(name.padEnd(12) + figures.map((figure) => figure.toFixed(2).padStart(11)).join(''));
   }
 }

@@ -92,9 +92,9 @@ function withSiblings(
     if (!overwrite.has(column.cell.databaseName)) {
       const alone = siblingsOf(column).find((sibling) => overwrite.has(sibling.databaseName));
       if (alone && !conflict?.includes(alone.databaseName)) throw siblingAlone(column, alone.databaseName);
-      continue;
+    } else {
+      for (const sibling of siblingsOf(column)) overwrite.add(sibling.databaseName);
     }
-    for (const sibling of siblingsOf(column)) overwrite.add(sibling.databaseName);
     refuseUnboundOverwrite(column, overwrite, conflict);
   }
   return { ...onUpdate, overwrite: [...overwrite], ...(conflict && { conflict }) };
@@ -111,22 +111,23 @@ function conflictColumn(columns: readonly EncryptedColumn[], name: string): stri
   );
 }
 
-/** The cell of the new row is bound to its values; in the row that is overwritten they must be the same ones. */
+/**
+ * A cell and the values it is bound to are overwritten together or not at all; those that the row is found by are equal
+ * in both rows.
+ */
 function refuseUnboundOverwrite(
   column: EncryptedColumn,
   overwrite: ReadonlySet<string>,
   conflict: string | readonly string[] | undefined,
 ): void {
+  const isCellOverwritten = overwrite.has(column.cell.databaseName);
   for (const { column: bound } of column.bound) {
-    if (
-      overwrite.has(bound.databaseName) ||
-      (Array.isArray(conflict) && conflict.includes(bound.databaseName))
-    )
-      continue;
+    if (Array.isArray(conflict) && conflict.includes(bound.databaseName)) continue;
+    if (overwrite.has(bound.databaseName) === isCellOverwritten) continue;
     throw new SealError(
       'ERR_SEAL_BINDING',
-      `${column.label} is bound to ${bound.propertyPath}: an upsert that overwrites it must find its row by ` +
-        `${bound.propertyPath} or overwrite that too.`,
+      `${column.label} is bound to ${bound.propertyPath}: an upsert must overwrite both or neither, or find its row by ` +
+        `${bound.propertyPath}.`,
     );
   }
 }

@@ -231,6 +231,17 @@ describe('5 upsert', () => {
     await expectSealed(id, pan);
   });
 
+  it('refuses to overwrite a bound value without its cell, and the cell without it', async () => {
+    const { id } = await manager().save(Object.assign(new Card(), { pan: newPan() }));
+    const insert = () =>
+      shop.dataSource.createQueryBuilder().insert().into(Card).values({ id: randomUUID(), pan: newPan() });
+    for (const overwrite of [['id'], ['pan']]) {
+      const upsert = insert().orUpdate(overwrite, ['customer_id']);
+      await expect(upsert.execute()).rejects.toMatchObject({ code: 'ERR_SEAL_BINDING' });
+    }
+    expect((await reload(shop, Card, id)).id).toBe(id);
+  });
+
   it('refuses to overwrite a sibling alone', async () => {
     const insert = shop.dataSource
       .createQueryBuilder()
