@@ -5,7 +5,7 @@
 import type { Policy } from '../keys/policy.js';
 import type { KeyRecord } from '../keys/ports.js';
 
-/** Nonce prefixes that one key may hand out with suite xaes-256-gcm; 2^24 cells each (CELL, XAES-256-GCM). */
+/** Random nonce prefixes of 96 bits that one key may hand out with suite xaes-256-gcm, for 2^24 cells each. */
 export const MAX_PREFIXES = 2 ** 17;
 
 export interface ClockworkView {

@@ -49,7 +49,7 @@ export async function unwrapChosen(
   return handedOut;
 }
 
-/** Until when one hand-out may seal: KEYS, "Late writers". Wall clock, ms. */
+/** Until when one hand-out may seal, so that a late writer is bounded. Wall clock, ms. */
 export function sealUntil(retires: number, handedOutAt: number, policy: Policy): number {
   const { lifetimeMs } = policy.pool;
   return Math.min(retires + lifetimeMs, handedOutAt + lifetimeMs + policy.outage.sealMs);

@@ -1,19 +1,19 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { DecryptCommand, EncryptCommand, KMSClient } from '@aws-sdk/client-kms';
+import { bundleScript } from '@fieldseal/test-support';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { buildEntry } from './build.js';
-import type { Built } from './build.js';
 import { runCli, startCli } from './cli-process.js';
 import type { Running } from './cli-process.js';
 
-let cli: Built;
+let cli: Awaited<ReturnType<typeof bundleScript>>;
 let folder: string;
 const running: Running[] = [];
 
 beforeAll(async () => {
-  cli = await buildEntry('cli/main');
+  cli = await bundleScript(fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url)));
 });
 afterAll(() => {
   cli.remove();

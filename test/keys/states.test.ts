@@ -10,7 +10,7 @@ import {
 import type { KeyState } from '../../src/keys/states.js';
 import { thrown } from './seal-fixture.js';
 
-/** The legal moves as KEYS.md has them, and no others. */
+/** The legal moves, written once more by hand, and no others. */
 const LEGAL: readonly (readonly [KeyState | null, KeyState, KeyState?])[] = [
   [null, 'FUTURE'],
   [null, 'ENCRYPT'],

@@ -1,13 +1,15 @@
 import { execFile } from 'node:child_process';
 import { tmpdir } from 'node:os';
+import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
-import { buildEntry } from '../cli/build.js';
+import { bundleScript } from '@fieldseal/test-support';
 import { after, CARD, CARD_KEKS, emulator, optionsFor } from './kms.js';
 
 /** Runs a program that has `awsKms`, as it is published, in a process of its own. */
 async function runWithAwsKms(program: string, parent?: string): Promise<string> {
-  const built = await buildEntry('kms/aws', parent);
+  const entry = fileURLToPath(new URL('../../src/kms/aws.ts', import.meta.url));
+  const built = await bundleScript(entry, parent === undefined ? {} : { folder: parent });
   after(() => {
     built.remove();
   });
