@@ -16,6 +16,7 @@ import {
 } from '../../src/keys/states.js';
 import { memoryKeyStore } from '../../src/store/memory.js';
 import { migrateKeyStore, postgresKeyStore } from '../../src/store/postgres.js';
+import { recordKey } from '../canary.js';
 import { freshDatabase, type FreshDatabase } from '../database.js';
 import { blocks, readDocument, tableUnder } from './document.js';
 
@@ -68,7 +69,7 @@ describe('the table of settings', () => {
 describe('the numbers', () => {
   let kms: KmsEmulator;
   beforeAll(async () => {
-    kms = await startKmsEmulator({ createKeys: ['alias/a', 'alias/b'] });
+    kms = await startKmsEmulator({ createKeys: ['alias/a', 'alias/b'], unsafeOnPlaintext: recordKey });
   });
   afterAll(() => kms.close());
 

@@ -3,6 +3,7 @@ import { transpileModule, ModuleKind, ScriptTarget } from 'typescript';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startKmsEmulator } from '../../src/kms/emulator/emulator.js';
 import { migrateKeyStore } from '../../src/store/postgres.js';
+import { recordKey } from '../canary.js';
 import { freshDatabase } from '../database.js';
 import { packProject, readRepositoryFile, type PackedProject } from './packed-project.js';
 
@@ -83,7 +84,7 @@ describe('the packed package', () => {
 describe('the README', () => {
   it('has a program that runs as it stands', async () => {
     const [kms, database, keys] = await Promise.all([
-      startKmsEmulator({ createKeys: ['alias/card-a', 'alias/card-b'] }),
+      startKmsEmulator({ createKeys: ['alias/card-a', 'alias/card-b'], unsafeOnPlaintext: recordKey }),
       freshDatabase(),
       freshDatabase(),
     ]);

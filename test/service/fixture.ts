@@ -3,6 +3,7 @@ import { randomInt } from 'node:crypto';
 import { expect } from 'vitest';
 import type { ErrorCode } from '../../src/errors.js';
 import { awsKms, type AwsKmsOptions } from '../../src/kms/aws.js';
+import { recordKey } from '../canary.js';
 import { startKmsEmulator, type KmsEmulator } from '../../src/kms/emulator/emulator.js';
 import type { FieldSealEvent } from '../../src/keys/events.js';
 import { parsePolicies, type PurposeOptions } from '../../src/keys/policy.js';
@@ -46,7 +47,10 @@ export class HandClock implements Clock {
 }
 
 export function startEmulator(): Promise<KmsEmulator> {
-  return startKmsEmulator({ createKeys: ['alias/card-a', 'alias/card-b', 'alias/pii'] });
+  return startKmsEmulator({
+    createKeys: ['alias/card-a', 'alias/card-b', 'alias/pii'],
+    unsafeOnPlaintext: recordKey,
+  });
 }
 
 /** The real SDK with time-outs short enough for tests of a KMS that is out of reach. */

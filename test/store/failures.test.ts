@@ -82,9 +82,13 @@ describe('the way to the database', () => {
     silent.close();
   });
 
-  test('a wrong password is denied, and not repeated', async () => {
+  test('a wrong password is denied, and not repeated', async ({ skip }) => {
     const url = new URL(connectionString);
     url.password = 'not-the-password';
+    if (await letsIn(url.href)) {
+      console.log('skipped: this server asks for no password, so none is wrong');
+      skip();
+    }
     const away = postgresKeyStore({ connectionString: url.href });
     const error = await expectCode(away.start(), 'ERR_STORE_DENIED');
     expect(inspect(error, { depth: 9 })).not.toContain('not-the-password');
@@ -299,4 +303,17 @@ async function connectionCount(): Promise<number> {
      WHERE datname = current_database() AND application_name = 'fieldseal'`,
   );
   return Number(found?.count);
+}
+
+/** Whether the server takes this connection string. */
+async function letsIn(url: string): Promise<boolean> {
+  const client = new Client({ connectionString: url });
+  try {
+    await client.connect();
+    return true;
+  } catch {
+    return false;
+  } finally {
+    await client.end();
+  }
 }
