@@ -36,6 +36,7 @@ export class Keyring {
   readonly #options: KeyringOptions;
   readonly #clock: Clock;
   readonly #held: LRUCache<string, HeldKey>;
+  readonly #scopes = new Map<string, string>();
   readonly #notFound: LRUCache<string, FieldSealError>;
   readonly #loads: KeyLoads;
   #unwraps = 0;
@@ -168,9 +169,19 @@ export class Keyring {
   }
 
   #id(purpose: string, fingerprint: string): string {
-    const { application, environment, policies } = this.#options;
-    const delivery = policies.get(purpose)?.delivery ?? 'pool';
-    return JSON.stringify([application, environment, purpose, 'data', delivery, fingerprint]);
+    return this.#scope(purpose) + fingerprint;
+  }
+
+  /** What the ids of one purpose have in common; made once, since every page looks keys up. */
+  #scope(purpose: string): string {
+    let scope = this.#scopes.get(purpose);
+    if (scope === undefined) {
+      const { application, environment, policies } = this.#options;
+      const delivery = policies.get(purpose)?.delivery ?? 'pool';
+      scope = JSON.stringify([application, environment, purpose, 'data', delivery]);
+      this.#scopes.set(purpose, scope);
+    }
+    return scope;
   }
 
   /** Keys are closed when their time is up, whether or not anybody asks for them again. */

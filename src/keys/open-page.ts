@@ -46,8 +46,10 @@ export async function openPage(
   }
 }
 
-/** One lease per purpose, taken at the same time, so that one microtask gathers what is missing. */
-async function leaseAll(keyring: Keyring, page: readonly Grouped[]): Promise<ReadonlyMap<string, KeyLease>> {
+type Leases = ReadonlyMap<string, KeyLease>;
+
+/** One lease per purpose, taken at the same time, so that one microtask gathers what is missing; at once where nothing is. */
+function leaseAll(keyring: Keyring, page: readonly Grouped[]): Leases | Promise<Leases> {
   const wanted = new Map<string, Set<string>>();
   for (const { cells, fingerprints } of page) {
     const { purpose } = cells.column;
@@ -55,10 +57,14 @@ async function leaseAll(keyring: Keyring, page: readonly Grouped[]): Promise<Rea
     if (set === undefined) wanted.set(purpose, (set = new Set()));
     for (const fingerprint of fingerprints) set.add(fingerprint);
   }
-  const leases = [...wanted].map(
-    async ([purpose, set]) => [purpose, await keyring.lease(purpose, [...set])] as const,
-  );
-  return new Map(await Promise.all(leases));
+  const leases = new Map<string, KeyLease>();
+  const waiting: Promise<unknown>[] = [];
+  for (const [purpose, set] of wanted) {
+    const lease = keyring.lease(purpose, [...set]);
+    if (lease instanceof Promise) waiting.push(lease.then((taken) => leases.set(purpose, taken)));
+    else leases.set(purpose, lease);
+  }
+  return waiting.length === 0 ? leases : Promise.all(waiting).then(() => leases);
 }
 
 function openColumn(parts: OpenPageParts, grouped: Grouped, lease: KeyLease): OpenedColumn {

@@ -16,6 +16,9 @@ export function selectBuilder(
   const opened = new WeakMap<readonly Row[], OpenedPage>();
 
   return class FieldSealSelectQueryBuilder extends Plain {
+    /** What the SQL that was made last selects of each alias. */
+    readonly #selects = new Map<string, readonly SelectSelection[]>();
+
     override buildWhere(
       where: unknown,
       metadata: EntityMetadata,
@@ -36,6 +39,7 @@ export function selectBuilder(
      */
     override buildEscapedEntityColumnSelects(aliasName: string, metadata: EntityMetadata): SelectSelection[] {
       const selects = super.buildEscapedEntityColumnSelects(aliasName, metadata);
+      this.#selects.set(aliasName, selects);
       const columns = columnsOf(metadata).filter(
         (column) => column.bound.length > 0 || this.searched.has(column),
       );
@@ -82,8 +86,9 @@ export function selectBuilder(
       return this.expressionMap.aliases.flatMap((alias) => {
         const columns = alias.hasMetadata ? columnsOf(alias.metadata) : [];
         if (columns.length === 0) return [];
-        const selects = this.buildEscapedEntityColumnSelects(alias.name, alias.metadata);
-        const names = new Map(selects.map((select) => [select.selection, select.aliasName]));
+        const names = new Map(
+          this.#selects.get(alias.name)?.map((select) => [select.selection, select.aliasName]),
+        );
         const rawNameOf = (column: ColumnMetadata) =>
           names.get(this.buildColumnSelectionExpression(alias.name, column));
         return pageColumns(columns, rawNameOf, row, this.searched);
