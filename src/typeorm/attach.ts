@@ -1,8 +1,8 @@
 /** `attachFieldSeal`: turns a DataSource into one that seals and opens the encrypted fields of its entities. */
 import type { DataSource } from 'typeorm';
 import { ConfigError } from '../errors.js';
-import type { FieldSealPages } from '../keys/field-seal.js';
-import { flag, parseOptions, withDefault } from '../keys/options.js';
+import { isFieldSeal, type FieldSealPages } from '../keys/field-seal.js';
+import { describeValue, flag, optionError, parseOptions, withDefault } from '../keys/options.js';
 import { bindColumns, type ColumnsOf } from './encrypted-column.js';
 import { makeFallback } from './fallback-subscriber.js';
 import { columnInternals, internalsOf, override } from './internals.js';
@@ -45,6 +45,13 @@ export function attachFieldSeal<T extends DataSource>(
 ): T {
   const parsed = parseOptions(OPTIONS, options, 'attachFieldSeal');
   refuseUnsuitable(dataSource);
+  if (seal !== 'schema-only' && !isFieldSeal(seal)) {
+    throw optionError(
+      'attachFieldSeal',
+      "a field seal (await createFieldSeal(…)) or 'schema-only'",
+      describeValue(seal),
+    );
+  }
   if (seal === 'schema-only') {
     whenMetadataIsBuilt(dataSource, () => {
       bindColumns(dataSource, schemaOnly);

@@ -104,6 +104,14 @@ describe('attachFieldSeal', () => {
     );
   });
 
+  it('refuses what is no field seal, such as one that nobody awaited', () => {
+    for (const seal of [undefined, {}, Promise.resolve(shop.seal), 'schema']) {
+      const attached = () =>
+        attachFieldSeal(dataSourceOf(shop.database.url, [Card, Customer]), seal as never);
+      expect(attached).toThrow(/expected a field seal \(await createFieldSeal/);
+    }
+  });
+
   it('refuses a purpose that the field seal does not have', async () => {
     @Entity()
     class WrongPurpose {
