@@ -22,6 +22,8 @@ await build({
   root,
   configFile: false,
   logLevel: 'error',
+  // It starts files that lie beside it.
+  ssr: { external: ['@fieldseal/test-support'] },
   // TypeORM reads the types that the compiler writes beside legacy decorators; both are set in tsconfig.json.
   build: { ssr: source, outDir, emptyOutDir: true, target: 'node20', minify: false },
 });

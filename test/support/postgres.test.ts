@@ -58,6 +58,15 @@ test.runIf(process.platform === 'linux')(
   },
 );
 
+test.runIf(process.platform === 'linux')('stop ends a server whose watchdog was killed', async () => {
+  const server = await startPostgres();
+  const pid = server.pid!;
+  process.kill(watchdogOf(process.pid, path.dirname(server.dataDir)), 'SIGKILL');
+  await server.stop();
+  expect(isAlive(pid)).toBe(false);
+  expect(existing(path.dirname(server.dataDir))).toEqual([]);
+});
+
 test('a server trusts nobody without the password; stop ends it at once and may be called again', async () => {
   const server = await startPostgres();
   expect(await answer(server.url)).toBe('UTF8');
@@ -94,11 +103,13 @@ async function upOf(owner: RunningScript): Promise<{ readonly pid: number; reado
   return { pid: Number(pid), dataDir: dataDir ?? '' };
 }
 
-function watchdogOf(owner: number): number {
+/** The watchdog of an owner with one server, or of the server in this folder. */
+function watchdogOf(owner: number, folderOfServer = ''): number {
   const children = readFileSync(`/proc/${owner}/task/${owner}/children`, 'utf8').split(' ').filter(Boolean);
-  const watchdog = children.find((pid) =>
-    readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('watchdog.mjs'),
-  );
+  const watchdog = children.find((pid) => {
+    const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+    return command.includes('watchdog.mjs') && command.includes(folderOfServer);
+  });
   return Number(watchdog);
 }
 
