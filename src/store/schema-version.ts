@@ -1,7 +1,7 @@
 /** Which version the tables in a database have, and whether this package can work with them. */
 import { StoreError } from '../errors.js';
 import type { Connections, PgClient } from './connections.js';
-import { LATEST_VERSION } from './migrations/index.js';
+import { LATEST_VERSION, MIGRATIONS } from './migrations/index.js';
 import { MIGRATE_COMMAND } from './postgres-errors.js';
 
 export interface SchemaVersion {
@@ -23,11 +23,27 @@ export async function loadSchemaVersion(
   const { rows } = await connections.query(
     client,
     what,
-    `SELECT coalesce(max(version), 0)::text AS version,
-      coalesce(bool_or(breaking) FILTER (WHERE version > $1), false)::text AS breaking FROM "${schema}".migrations`,
-    [LATEST_VERSION],
+    `SELECT version, name, breaking FROM "${schema}".migrations ORDER BY version`,
   );
-  return { version: Number(rows[0]?.version), breaksThisPackage: rows[0]?.breaking !== 'false' };
+  return versionOf(schema, rows);
+}
+
+/** Steps run in order and are never changed, so anything else was done by somebody else. */
+function versionOf(schema: string, rows: readonly Readonly<Record<string, unknown>>[]): SchemaVersion {
+  rows.forEach((row, i) => {
+    const known = MIGRATIONS[i];
+    const follows = row.version === i + 1;
+    if (follows && (!known || (row.name === known.name && row.breaking === known.breaking))) return;
+    throw new StoreError(
+      'ERR_STORE_ROW',
+      `Key store, table migrations of schema ${schema}: expected step ${i + 1}${known ? ` "${known.name}" as this package knows it` : ''}, ` +
+        'got a row that was changed or deleted. Put the table back from a backup.',
+    );
+  });
+  return {
+    version: rows.length,
+    breaksThisPackage: rows.slice(LATEST_VERSION).some((row) => row.breaking !== false),
+  };
 }
 
 /** Newer tables are accepted as long as no step in between is marked as breaking, so that releases can be rolled out one by one. */

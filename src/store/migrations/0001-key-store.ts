@@ -18,8 +18,7 @@ END $$;
 CREATE TABLE "${schema}".migrations (
   version integer PRIMARY KEY,
   name text NOT NULL,
-  breaking boolean NOT NULL,
-  applied timestamptz(3) NOT NULL DEFAULT now()
+  breaking boolean NOT NULL
 );
 
 CREATE TABLE "${schema}".data_keys (
