@@ -9,8 +9,8 @@ import type { Policy } from './policy.js';
 import type { Clock, HandedOutKey } from './ports.js';
 
 /**
- * Cells of one hand-out. An XAES-256-GCM nonce prefix serves 2^24 cells, whose 96 random bits collide with a chance of 2^-49; the last 2^16 are left to the
- * statement that is on its way when the count is looked at.
+ * Cells of one hand-out. An XAES-256-GCM nonce prefix serves 2^24 cells, whose 96 random bits collide with a chance of
+ * 2^-49; the last 2^16 are left to the statement that is on its way when the count is looked at.
  */
 const HAND_OUT_CELLS: Readonly<Record<Suite, number>> = {
   'aes-256-siv': Infinity,

@@ -69,7 +69,9 @@ export function bindingOfEntity(
           `the same statement, got ${typeof value === 'function' ? 'an SQL expression' : 'nothing'}.`,
       );
     }
-    return dataSource.driver.preparePersistentValue(value, column) as unknown;
+    const sent: unknown = dataSource.driver.preparePersistentValue(value, column);
+    // For a property of type Boolean the driver sends 1 and 0, which the database gives back as booleans.
+    return column.type === Boolean ? sent === 1 || sent === true : sent;
   });
 }
 

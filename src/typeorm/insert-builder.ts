@@ -22,7 +22,8 @@ export function insertBuilder(
       if (columns.length === 0 || this.expressionMap.insertFromSelect) return super.execute();
       const rows = super.getValueSets();
       await seal.prepare(valuesOf(columns, rows));
-      return restorePlaintext(columns, rows, () => super.execute());
+      const write = () => super.execute();
+      return this.expressionMap.returning ? restorePlaintext(columns, rows, write) : write();
     }
 
     override getQuery(): string {

@@ -24,7 +24,9 @@ export function updateBuilder(
       if (columns.length === 0) return super.execute();
       const set = super.getValueSet();
       await seal.prepare(valuesOf(columns, [set]));
-      return restorePlaintext(columns, [set, ...this.expressionMap.whereEntities], () => super.execute());
+      const write = () => super.execute();
+      const { returning, whereEntities } = this.expressionMap;
+      return returning ? restorePlaintext(columns, [set, ...whereEntities], write) : write();
     }
 
     override getQuery(): string {

@@ -1,0 +1,72 @@
+/** Cells bound to columns of every type that has one exact form. */
+import 'reflect-metadata';
+import { Column, Entity, PrimaryColumn } from 'typeorm';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Encrypted } from '../../src/typeorm/index.js';
+import { openShop, reload, type Shop } from './shop.js';
+
+@Entity('bound_to_all')
+class BoundToAll {
+  @PrimaryColumn('bigint') id!: string;
+  @Column() active!: boolean;
+  @Column('boolean') checked!: boolean;
+  @Column() tenant!: string;
+  @Column('text') region!: string;
+  @Column() age!: number;
+  @Column('smallint') floor!: number;
+  @Column('uuid') owner!: string;
+  @Column('bytea') tag!: Buffer;
+  @Encrypted({
+    purpose: 'personal-data',
+    bind: ['id', 'active', 'checked', 'tenant', 'region', 'age', 'floor', 'owner', 'tag'],
+  })
+  secret!: string;
+}
+
+let shop: Shop;
+beforeAll(async () => (shop = await openShop({ entities: [BoundToAll] })));
+afterAll(() => shop.close());
+
+const entity = (id: string, active: boolean): BoundToAll =>
+  Object.assign(new BoundToAll(), {
+    id,
+    active,
+    checked: !active,
+    tenant: 'Zażółć',
+    region: '',
+    age: -7,
+    floor: 0,
+    owner: '6F9619FF-8B86-D011-B42D-00CF4FC964FF',
+    tag: Buffer.from([0, 255]),
+    secret: `secret ${id}`,
+  });
+
+describe('bound columns', () => {
+  it.each([
+    ['9007199254740993', true],
+    ['-1', false],
+  ])('round trip for id %s', async (id, active) => {
+    await shop.dataSource.manager.save(entity(id, active));
+    const loaded = await reload(shop, BoundToAll, id);
+    expect(loaded.secret).toBe(`secret ${id}`);
+    shop.recorder.clear();
+    await shop.dataSource.manager.save(loaded);
+    expect(shop.recorder.of('UPDATE')).toEqual([]);
+  });
+
+  it.each([
+    ['active', 'NOT active'],
+    ['checked', 'NOT checked'],
+    ['tenant', "tenant || ' '"],
+    ['region', "'x'"],
+    ['age', 'age + 1'],
+    ['floor', '1'],
+    ['owner', 'gen_random_uuid()'],
+    ['tag', "'\\x00'"],
+  ])('a changed %s makes the cell unreadable', async (column, changed) => {
+    await shop.dataSource.manager.save(entity('42', true));
+    await shop.database.query(`UPDATE bound_to_all SET ${column} = ${changed} WHERE id = 42`);
+    await expect(reload(shop, BoundToAll, '42')).rejects.toMatchObject({ code: 'ERR_OPEN_FAILED' });
+    await shop.database.query('DELETE FROM bound_to_all WHERE id = 42');
+  });
+});
