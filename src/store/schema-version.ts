@@ -1,6 +1,6 @@
 /** Which version the tables in a database have, and whether this package can work with them. */
 import { StoreError } from '../errors.js';
-import type { Connections, PgClient } from './connections.js';
+import type { Connections, PgClient, TextResult } from './connections.js';
 import { LATEST_VERSION, MIGRATIONS } from './migrations/index.js';
 import { MIGRATE_COMMAND } from './postgres-errors.js';
 
@@ -23,17 +23,17 @@ export async function loadSchemaVersion(
   const { rows } = await connections.query(
     client,
     what,
-    `SELECT version, name, breaking FROM "${schema}".migrations ORDER BY version`,
+    `SELECT m.version::text, m.name, m.breaking::text FROM "${schema}".migrations AS m ORDER BY m.version`,
   );
   return versionOf(schema, rows);
 }
 
 /** Steps run in order and are never changed, so anything else was done by somebody else. */
-function versionOf(schema: string, rows: readonly Readonly<Record<string, unknown>>[]): SchemaVersion {
+function versionOf(schema: string, rows: TextResult['rows']): SchemaVersion {
   rows.forEach((row, i) => {
     const known = MIGRATIONS[i];
-    const follows = row.version === i + 1;
-    if (follows && (!known || (row.name === known.name && row.breaking === known.breaking))) return;
+    const follows = row.version === String(i + 1);
+    if (follows && (!known || (row.name === known.name && row.breaking === String(known.breaking)))) return;
     throw new StoreError(
       'ERR_STORE_ROW',
       `Key store, table migrations of schema ${schema}: expected step ${i + 1}${known ? ` "${known.name}" as this package knows it` : ''}, ` +
@@ -42,7 +42,7 @@ function versionOf(schema: string, rows: readonly Readonly<Record<string, unknow
   });
   return {
     version: rows.length,
-    breaksThisPackage: rows.slice(LATEST_VERSION).some((row) => row.breaking !== false),
+    breaksThisPackage: rows.slice(LATEST_VERSION).some((row) => row.breaking !== 'false'),
   };
 }
 
