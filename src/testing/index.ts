@@ -5,3 +5,4 @@ export { startKmsEmulator } from '../kms/emulator/emulator.js';
 export type { KmsEmulator, KmsEmulatorOptions } from '../kms/emulator/emulator.js';
 export * from './kek-provider-conformance.js';
 export * from './key-store-conformance.js';
+export * from './orm-conformance.js';
