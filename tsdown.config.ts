@@ -5,6 +5,7 @@ export default defineConfig({
   entry: {
     index: 'src/index.ts',
     'typeorm/index': 'src/typeorm/index.ts',
+    'nestjs/index': 'src/nestjs/index.ts',
     'aws-kms': 'src/kms/aws.ts',
     postgres: 'src/store/postgres.ts',
     'testing/index': 'src/testing/index.ts',

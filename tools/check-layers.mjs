@@ -16,6 +16,7 @@ const MAY_IMPORT = {
   service: ['errors', 'cell', 'keys'],
   typeorm: ['errors', 'cell', 'keys'],
   index: ['errors', 'cell', 'keys', 'service'],
+  nestjs: ['typeorm', 'index'],
   cli: ['errors', 'cell', 'keys', 'kms', 'store', 'service', 'index'],
   testing: ['errors', 'cell', 'keys', 'kms', 'store', 'service', 'typeorm', 'index'],
 };
@@ -28,6 +29,7 @@ const PACKAGES = {
   store: /^(node:.*|pg)$/u,
   service: /^node:(crypto|util)$/u,
   typeorm: /^(node:(crypto|util)|typeorm)$/u,
+  nestjs: /^(@nestjs\/(common|core|typeorm)|typeorm)$/u,
   cli: /^(node:.*|commander)$/u,
   testing: /^node:.*$/u,
 };

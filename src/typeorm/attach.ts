@@ -107,6 +107,11 @@ export function attachmentOf(dataSource: DataSource): Attachment {
   );
 }
 
+/** The field seal that a DataSource is attached to; undefined for one that is not attached. */
+export function sealOf(dataSource: DataSource): FieldSealPages | undefined {
+  return attachments().get(dataSource)?.seal;
+}
+
 function attachments(): WeakMap<DataSource, Attachment> {
   const shared = globalThis as { [registry]?: WeakMap<DataSource, Attachment> | undefined };
   return (shared[registry] ??= new WeakMap<DataSource, Attachment>());

@@ -46,6 +46,13 @@ export function bindColumns(dataSource: DataSource, seal: Pick<FieldSealPages, '
   return (metadata) => byMetadata.get(metadata) ?? none;
 }
 
+/** Whether an entity of the data source has an encrypted field; no before its metadata is built. */
+export function hasEncryptedFields(dataSource: DataSource): boolean {
+  return dataSource.entityMetadatas.some(({ columns }) =>
+    columns.some(({ transformer }) => declarationOf(transformer) !== undefined),
+  );
+}
+
 export function findColumn(columns: readonly EncryptedColumn[], path: string): EncryptedColumn | undefined {
   return columns.find((column) => column.cell.propertyPath === path);
 }
