@@ -25,6 +25,11 @@ export default tseslint.config(
     },
   },
   {
+    // Nest declares the options of an application as a class and takes literals.
+    files: ['test/nestjs/**/*.ts'],
+    rules: { '@typescript-eslint/no-unsafe-class-instance-assignment': 'off' },
+  },
+  {
     // vitest and tsdown read their configuration from a default export.
     files: ['*.config.ts'],
     rules: { 'no-restricted-exports': 'off' },
