@@ -15,7 +15,7 @@ afterAll(() => project.remove());
 
 const PROGRAM = `
 const seen = [createFieldSeal, keyStoreSource, FieldSealError, isFieldSealError, awsKms, postgresKeyStore, migrateKeyStore,
-  attachFieldSeal, Encrypted, openRaw, aesSiv, memoryKeyStore, startKmsEmulator].map((value) => typeof value);
+  attachFieldSeal, Encrypted, openRaw, FieldSealModule, InjectFieldSeal, withFieldSeal, aesSiv, memoryKeyStore, startKmsEmulator].map((value) => typeof value);
 if (seen.some((type) => type !== 'function')) throw new Error(seen.join());
 const siv = aesSiv(Buffer.alloc(64, 1));
 const output: Uint8Array = siv.seal([Buffer.from('context')], Buffer.from('value'));
@@ -28,6 +28,7 @@ const NAMES = [
   ['fieldseal/aws-kms', 'awsKms'],
   ['fieldseal/postgres', 'postgresKeyStore, migrateKeyStore'],
   ['fieldseal/typeorm', 'attachFieldSeal, Encrypted, openRaw'],
+  ['fieldseal/nestjs', 'FieldSealModule, InjectFieldSeal, withFieldSeal'],
   ['fieldseal/testing', 'aesSiv, memoryKeyStore, startKmsEmulator'],
 ] as const;
 

@@ -18,6 +18,11 @@ const BESIDE = [
   'undici-types',
   'reflect-metadata',
   '@aws-sdk/client-kms',
+  '@nestjs/common',
+  '@nestjs/core',
+  '@nestjs/platform-express',
+  '@nestjs/typeorm',
+  'rxjs',
 ];
 
 export interface PackedProject {
