@@ -5,9 +5,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-
-/** Plaintexts that the tests seal and never show themselves. */
-const CANARY_PLAINTEXTS = ['canary-7f3a9c51', '4929123456789015'];
+import { CANARY_TEXTS, formsOf } from '../test/support/canary.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'fieldseal-test-'));
@@ -58,7 +56,7 @@ function scan() {
   const sources = { output: Buffer.concat(output).toString('latin1'), 'server log': read('postgres.log') };
   const keys = read('keys').split('\n').filter(Boolean);
   const canaries = [
-    ...CANARY_PLAINTEXTS.map((text) => ['plaintext', Buffer.from(text)]),
+    ...CANARY_TEXTS.map((text) => ['plaintext', Buffer.from(text)]),
     ...keys.map((hex) => ['key', Buffer.from(hex, 'hex')]),
   ];
   let leaks = 0;
@@ -71,23 +69,7 @@ function scan() {
   }
   const size = Object.entries(sources).map(([source, text]) => `${text.length} bytes of ${source}`);
   console.log(
-    `canary scan: ${keys.length} keys, ${CANARY_PLAINTEXTS.length} plaintexts in ${size.join(' and ')}: ${leaks === 0 ? 'none seen' : `${leaks} seen`}`,
+    `canary scan: ${keys.length} keys, ${CANARY_TEXTS.length} plaintexts in ${size.join(' and ')}: ${leaks === 0 ? 'none seen' : `${leaks} seen`}`,
   );
   return leaks;
-}
-
-/** How bytes look when something prints them. */
-function formsOf(bytes) {
-  const hex = bytes.toString('hex');
-  const pairs = hex.match(/../gu);
-  return [
-    bytes.toString('latin1'),
-    hex,
-    hex.toUpperCase(),
-    pairs.join(' '),
-    bytes.toString('base64').replace(/=+$/u, ''),
-    bytes.toString('base64url'),
-    [...bytes].join(','),
-    [...bytes].join(', '),
-  ];
 }

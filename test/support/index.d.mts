@@ -75,3 +75,15 @@ export function startScript(
   args?: readonly string[],
   options?: { readonly env?: Readonly<Record<string, string>>; readonly cwd?: string },
 ): RunningScript;
+
+/**
+ * Plaintexts that tests seal and never show themselves: the scan at the end of a run looks for them in everything that
+ * was printed or logged. Values that begin with one of them are found as well.
+ */
+export const CANARY_TEXTS: readonly string[];
+
+/**
+ * Every form in which something might show bytes, as texts of one character a byte ('latin1'): themselves, UTF-16,
+ * hex, Base64 at any offset, lists of numbers, escaped for JSON and URLs.
+ */
+export function formsOf(bytes: Buffer): readonly string[];

@@ -73,6 +73,8 @@ export interface Shop {
 export interface ShopOptions {
   /** A second process over the same keys and rows: closes only itself. */
   readonly beside?: Shop;
+  /** Database server for rows and keys. Default: that of the run. */
+  readonly server?: string;
   readonly clock?: Clock;
   /** In place of the real key store, to count or to break its calls. */
   readonly wrapStore?: (store: KeyStore) => KeyStore;
@@ -94,7 +96,7 @@ const PURPOSES: FieldSealOptions['purposes'] = {
 };
 
 export async function openShop(options: ShopOptions = {}): Promise<Shop> {
-  const places = options.beside ?? (await newPlaces());
+  const places = options.beside ?? (await newPlaces(options.server));
   const { kms, database, keyDatabase } = places;
   const events: FieldSealEvent[] = [];
   const store = postgresKeyStore({ connectionString: keyDatabase.url });
@@ -144,11 +146,11 @@ export async function openShop(options: ShopOptions = {}): Promise<Shop> {
   };
 }
 
-async function newPlaces(): Promise<Pick<Shop, 'kms' | 'database' | 'keyDatabase'>> {
+async function newPlaces(server?: string): Promise<Pick<Shop, 'kms' | 'database' | 'keyDatabase'>> {
   const [kms, database, keyDatabase] = await Promise.all([
     startKmsEmulator({ createKeys: Object.values(KEKS).flat(), unsafeOnPlaintext: recordKey }),
-    freshDatabase(),
-    freshDatabase(),
+    freshDatabase(server),
+    freshDatabase(server),
   ]);
   await migrateKeyStore({ connectionString: keyDatabase.url });
   return { kms, database, keyDatabase };
