@@ -1,6 +1,6 @@
 /** Connections to PostgreSQL: a pool of the caller's or one of our own, loaded from the optional peer `pg`. */
 import type * as Pg from 'pg';
-import { ConfigError } from '../errors.js';
+import { ConfigError, StoreError } from '../errors.js';
 import {
   describeValue,
   duration,
@@ -62,7 +62,11 @@ export interface PgPool {
 export interface ConnectionOptions {
   /** `postgres://user:password@host:port/database`. A pool is opened with it, and closed with the store. */
   readonly connectionString?: string;
-  /** A `pg.Pool`, which stays the caller's: it is not closed, and its errors are the caller's to listen to. */
+  /**
+   * A `pg.Pool`, which stays the caller's: it is not closed, and its errors are the caller's to listen to. Better none
+   * that the application's transactions use: one that needs a key while it holds the last connection fails after
+   * `connectTimeout`.
+   */
   readonly pool?: PgPool;
   /** Most connections of the store's own pool, besides one that listens for revocations. Default 3, at least 1. */
   readonly max?: number;
@@ -159,7 +163,7 @@ export class Connections {
   async #checkOut(what: string): Promise<PgPoolClient> {
     const { pool } = await this.#open();
     try {
-      return await pool.connect();
+      return await connectWithin(this.#options.connectTimeout, pool, what);
     } catch (error) {
       throw storeError(error, what);
     }
@@ -176,6 +180,36 @@ export class Connections {
 export interface TextResult {
   readonly rows: readonly Readonly<Record<string, string | null>>[];
   readonly rowCount: number | null;
+}
+
+/**
+ * A pool of the caller's may let its clients wait for ever, and who waits may be the transaction that holds its last
+ * connection and needs a key to go on.
+ */
+async function connectWithin(limitMs: number, pool: PgPool, what: string): Promise<PgPoolClient> {
+  const connecting = pool.connect();
+  let timer: NodeJS.Timeout | undefined;
+  const tooLate = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      // Nobody waits for it any more.
+      connecting.then((late) => late.release()).catch(() => undefined);
+      reject(noConnection(limitMs, what));
+    }, limitMs);
+  });
+  try {
+    return await Promise.race([connecting, tooLate]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function noConnection(limitMs: number, what: string): StoreError {
+  return new StoreError(
+    'ERR_STORE_UNAVAILABLE',
+    `Key store, ${what}: expected a connection of its pool within ${limitMs} ms, got none. A transaction that holds the ` +
+      'last connection of a pool cannot wait for a key through the same pool: give the key store a connectionString ' +
+      'or a pool of its own.',
+  );
 }
 
 function ignore(): void {

@@ -39,6 +39,19 @@ beforeEach(async () => {
 afterEach(() => store.close());
 
 describe('the way to the database', () => {
+  test("a pool of the caller's with all connections held is an error in time, and works again afterwards", async () => {
+    const pool = new Pool({ connectionString, max: 1 });
+    const shared = postgresKeyStore({ pool, connectTimeout: 100 });
+    const held = await pool.connect();
+    const error = await expectCode(shared.list(SCOPE), 'ERR_STORE_UNAVAILABLE');
+    expect(error.message).toContain('within 100 ms');
+    held.release();
+    expect(await shared.list(SCOPE)).toEqual([]);
+    expect([pool.totalCount, pool.idleCount, pool.waitingCount]).toEqual([1, 1, 0]);
+    await shared.close();
+    await pool.end();
+  });
+
   test('a database that is out of reach is an error that may be retried, without the password', async () => {
     const url = 'postgres://user:the-password@127.0.0.1:1/database';
     const away = postgresKeyStore({ connectionString: url });
