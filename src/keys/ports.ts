@@ -145,8 +145,11 @@ export interface KeyReader {
 export interface LockedKeyStore extends KeyReader {
   /** False when a key with this fingerprint, or an index or store key of this version, exists already. */
   insert(record: KeyRecord): Promise<boolean>;
-  /** Writes every mutable column; false when the stored revision is not `record.revision - 1`. Wraps are not changed. */
-  update(record: KeyRecord): Promise<boolean>;
+  /**
+   * Writes every mutable column; false when the stored revision is not `record.revision - 1` or the stored state is not
+   * `from`: somebody who stops a key by hand changes its state alone, and without the lock. Wraps are not changed.
+   */
+  update(record: KeyRecord, from: KeyState): Promise<boolean>;
   append(events: readonly KeyEvent[]): Promise<void>;
 }
 

@@ -88,8 +88,8 @@ export class LockedRows {
 
   async #write(row: KeyRecord): Promise<void> {
     const record = this.#signed({ ...row, revision: row.revision + 1 });
-    if (!(await this.#store.update(record)))
-      throw refusedWrite(record, 'its row has another revision by now');
+    if (!(await this.#store.update(record, this.#get(row.fingerprint).state)))
+      throw refusedWrite(record, 'its row has another revision or state by now');
     this.#rows.set(record.fingerprint, record);
   }
 

@@ -1,6 +1,7 @@
 /** What both stores promise about the work under a lock, around what differs between them. */
 import { StoreError } from '../errors.js';
 import type { KeyEvent, KeyFilter, KeyRecord, KeyScope, LockedKeyStore } from '../keys/ports.js';
+import type { KeyState } from '../keys/states.js';
 import { describeScope, isSameScope } from './scopes.js';
 
 /**
@@ -40,8 +41,8 @@ export class LockGuard implements LockedKeyStore {
     return this.#run(() => this.#store.insert(record), [record]);
   }
 
-  update(record: KeyRecord): Promise<boolean> {
-    return this.#run(() => this.#store.update(record), [record]);
+  update(record: KeyRecord, from: KeyState): Promise<boolean> {
+    return this.#run(() => this.#store.update(record, from), [record]);
   }
 
   append(events: readonly KeyEvent[]): Promise<void> {

@@ -10,7 +10,7 @@ import type {
   LockedKeyStore,
   Wrap,
 } from '../keys/ports.js';
-import { stateRevokes } from '../keys/states.js';
+import { stateRevokes, type KeyState } from '../keys/states.js';
 import { LockGuard } from './lock-guard.js';
 import { describeScope, isSameScope } from './scopes.js';
 
@@ -101,10 +101,13 @@ class Draft implements LockedKeyStore {
     return Promise.resolve(true);
   }
 
-  update(record: KeyRecord): Promise<boolean> {
+  update(record: KeyRecord, from: KeyState): Promise<boolean> {
     const stored = this.#content.keys.get(record.fingerprint);
     const fits =
-      stored !== undefined && isSameScope(stored, record) && stored.revision === record.revision - 1;
+      stored !== undefined &&
+      isSameScope(stored, record) &&
+      stored.revision === record.revision - 1 &&
+      stored.state === from;
     if (fits) this.#write({ ...stored, ...mutablePart(record) });
     return Promise.resolve(fits);
   }

@@ -1,6 +1,7 @@
 /** The statements on the tables of one key store. */
 import { StoreError } from '../errors.js';
 import type { KeyEvent, KeyFilter, KeyRecord, KeyScope, LockedKeyStore, Wrap } from '../keys/ports.js';
+import type { KeyState } from '../keys/states.js';
 import {
   EVENT_COLUMNS,
   FIXED_KEY_COLUMNS,
@@ -69,9 +70,9 @@ export class PostgresRows implements LockedKeyStore {
     return true;
   }
 
-  async update(record: KeyRecord): Promise<boolean> {
-    const assignments = MUTABLE_KEY_COLUMNS.map(({ name }, i) => `${name} = $${i + 6}`).join(', ');
-    const where = `${OF_SCOPE} AND fingerprint = $4 AND revision = $5`;
+  async update(record: KeyRecord, from: KeyState): Promise<boolean> {
+    const assignments = MUTABLE_KEY_COLUMNS.map(({ name }, i) => `${name} = $${i + 7}`).join(', ');
+    const where = `${OF_SCOPE} AND fingerprint = $4 AND revision = $5 AND state = $6`;
     const { application, environment, purpose, fingerprint, revision } = record;
     const { rowCount } = await this.#run(
       `updating key ${fingerprint}`,
@@ -82,6 +83,7 @@ export class PostgresRows implements LockedKeyStore {
         purpose,
         fingerprint,
         revision - 1,
+        from,
         ...parametersOf(MUTABLE_KEY_COLUMNS, record),
       ],
     );

@@ -137,7 +137,7 @@ export const keyStoreConformance: readonly KeyStoreCase[] = [
     const record = dataKey();
     await insert(store, record);
     const wanted = { ...fullRecord(), fingerprint: record.fingerprint, revision: 2 };
-    assert.equal(await store.withLock(SCOPE, (locked) => locked.update(wanted)), true);
+    assert.equal(await store.withLock(SCOPE, (locked) => locked.update(wanted, record.state)), true);
     const { kind, version, commitment, created, wraps } = record;
     assert.deepEqual(await other.list(SCOPE), [{ ...wanted, kind, version, commitment, created, wraps }]);
   }),
@@ -147,9 +147,20 @@ export const keyStoreConformance: readonly KeyStoreCase[] = [
     await insert(store, record);
     for (const revision of [1, 4, 5, 7]) {
       const update = { ...record, state: 'DECRYPT', revision } as const;
-      assert.equal(await store.withLock(SCOPE, (locked) => locked.update(update)), false);
+      assert.equal(await store.withLock(SCOPE, (locked) => locked.update(update, record.state)), false);
     }
-    assert.equal(await store.withLock(SCOPE, (locked) => locked.update(dataKey({ revision: 6 }))), false);
+    assert.equal(
+      await store.withLock(SCOPE, (locked) => locked.update(dataKey({ revision: 6 }), 'ENCRYPT')),
+      false,
+    );
+    assert.deepEqual(await store.list(SCOPE), [record]);
+  }),
+
+  one('an update is refused when the state is another one than it was changed from', async ({ store }) => {
+    const record = dataKey({ state: 'SUSPENDED' });
+    await insert(store, record);
+    const update = { ...record, state: 'ENCRYPT', revision: record.revision + 1, cells: 7 } as const;
+    assert.equal(await store.withLock(SCOPE, (locked) => locked.update(update, 'ENCRYPT')), false);
     assert.deepEqual(await store.list(SCOPE), [record]);
   }),
 
@@ -222,7 +233,7 @@ export const keyStoreConformance: readonly KeyStoreCase[] = [
     const record = dataKey();
     const changed = { ...record, revision: 2, cells: 7 };
     const results = await store.withLock(SCOPE, (locked) =>
-      Promise.all([locked.insert(record), locked.update(changed), locked.list(SCOPE)]),
+      Promise.all([locked.insert(record), locked.update(changed, record.state), locked.list(SCOPE)]),
     );
     assert.deepEqual(results, [true, true, [changed]]);
   }),
@@ -232,7 +243,7 @@ export const keyStoreConformance: readonly KeyStoreCase[] = [
       const record = dataKey(scope);
       for (const write of [
         (locked: LockedKeyStore) => locked.insert(record),
-        (locked: LockedKeyStore) => locked.update(record),
+        (locked: LockedKeyStore) => locked.update(record, record.state),
         (locked: LockedKeyStore) => locked.append([event(1, record)]),
       ]) {
         await rejects(store.withLock<unknown>(SCOPE, write), 'ERR_STORE_ROW');
@@ -255,7 +266,10 @@ export const keyStoreConformance: readonly KeyStoreCase[] = [
       through.withLock(SCOPE, async (locked) => {
         const [stored] = await locked.list(SCOPE);
         assert.ok(stored);
-        return locked.update({ ...stored, revision: stored.revision + 1, cells: stored.cells + 1 });
+        return locked.update(
+          { ...stored, revision: stored.revision + 1, cells: stored.cells + 1 },
+          stored.state,
+        );
       });
     const turns = Array.from({ length: 10 }, (_, i) => addOne(i % 2 === 0 ? store : other));
     assert.deepEqual(
@@ -375,7 +389,7 @@ async function move(
   failure?: Error,
 ): Promise<void> {
   await store.withLock(SCOPE, async (locked) => {
-    await locked.update({ ...record, state, revision: record.revision + 1 });
+    await locked.update({ ...record, state, revision: record.revision + 1 }, record.state);
     if (failure) throw failure;
   });
 }

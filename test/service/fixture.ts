@@ -7,7 +7,14 @@ import { recordKey } from '../canary.js';
 import { startKmsEmulator, type KmsEmulator } from '../../src/kms/emulator/emulator.js';
 import type { FieldSealEvent } from '../../src/keys/events.js';
 import { parsePolicies, type PurposeOptions } from '../../src/keys/policy.js';
-import type { Clock, KeyScope, KeySource, KeyStore, SourceContext } from '../../src/keys/ports.js';
+import type {
+  Clock,
+  KeyScope,
+  KeySource,
+  KeyStore,
+  LockedKeyStore,
+  SourceContext,
+} from '../../src/keys/ports.js';
 import type { KeyState } from '../../src/keys/states.js';
 import type { ScopeDesk } from '../../src/service/scope-desk.js';
 import { ScopeLedger } from '../../src/service/scope-ledger.js';
@@ -170,14 +177,14 @@ export async function moveKey(
   await kms.close();
 }
 
-/** The same store with some of its members replaced, or taken away. */
-export function overriding(
-  inner: KeyStore,
-  members: { readonly [Name in keyof KeyStore]?: KeyStore[Name] | undefined },
-): KeyStore {
+/** The same store, or store under its lock, with some of its members replaced, or taken away. */
+export function overriding<Store extends KeyStore | LockedKeyStore>(
+  inner: Store,
+  members: { readonly [Name in keyof Store]?: Store[Name] | undefined },
+): Store {
   return new Proxy(inner, {
     get: (target, name) => {
-      if (Object.hasOwn(members, name)) return members[name as keyof KeyStore];
+      if (Object.hasOwn(members, name)) return members[name as keyof Store];
       const member = Reflect.get(target, name) as unknown;
       return typeof member === 'function' ? (member.bind(target) as unknown) : member;
     },

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { KmsEmulator } from '../../src/kms/emulator/emulator.js';
-import type { KeyRecord } from '../../src/keys/ports.js';
+import type { KeyRecord, KeyStore, LockedKeyStore } from '../../src/keys/ports.js';
 import {
   alarmsOf,
   alarmsOfKeys,
@@ -8,6 +8,7 @@ import {
   HandClock,
   hasCode,
   type OpenedSource,
+  overriding,
   SCOPE,
   type SourceSetup,
   startEmulator,
@@ -42,6 +43,37 @@ afterEach(async () => {
 afterAll(async () => {
   await keyStore.drop();
   await emulator.close();
+});
+
+describe('a key that is stopped by hand', () => {
+  it('stays stopped when a hand-out that has read it counts what it has sealed', async () => {
+    const store = keyStore.store();
+    const suspend = () =>
+      keyStore.database.query("UPDATE fieldseal.data_keys SET state = 'SUSPENDED' WHERE fingerprint = $1", [
+        data.fingerprint,
+      ]);
+    let isInTime = false;
+    const withLock: KeyStore['withLock'] = (scope, work) =>
+      store.withLock(scope, async (locked) => {
+        const update: LockedKeyStore['update'] = async (record, from) => {
+          if (isInTime) await suspend();
+          return locked.update(record, from);
+        };
+        return work(overriding(locked, { update }));
+      });
+    const { source } = await start({ store: overriding(store, { withLock }) });
+    isInTime = true;
+    const usage = [{ fingerprint: data.fingerprint, cells: 7, bytes: 7 }];
+    await expect(source.handOut(SCOPE.purpose, usage)).rejects.toEqual(hasCode('ERR_STORE_REVISION'));
+    isInTime = false;
+    const next = await source.handOut(SCOPE.purpose, usage);
+    expect(next.map(({ fingerprint }) => fingerprint)).not.toContain(data.fingerprint);
+    const rows = await store.list(SCOPE);
+    expect(rows.find(({ fingerprint }) => fingerprint === data.fingerprint)).toMatchObject({
+      state: 'SUSPENDED',
+      revision: data.revision,
+    });
+  });
 });
 
 async function start(setup: Partial<SourceSetup> = {}): Promise<OpenedSource> {

@@ -48,7 +48,7 @@ async function count(): Promise<void> {
   for (let i = 0; i < 20; i++) {
     await store.withLock(SCOPE, async (locked) => {
       const [key] = await locked.list(SCOPE);
-      if (key) await locked.update({ ...key, revision: key.revision + 1, cells: key.cells + 1 });
+      if (key) await locked.update({ ...key, revision: key.revision + 1, cells: key.cells + 1 }, key.state);
     });
   }
   console.log('counted');

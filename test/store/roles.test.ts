@@ -98,7 +98,7 @@ describe('a role that reads for one application', () => {
         'ERR_STORE_DENIED',
       );
       await expectCode(
-        store.withLock(SCOPE, (locked) => locked.update(update)),
+        store.withLock(SCOPE, (locked) => locked.update(update, shopKey.state)),
         'ERR_STORE_DENIED',
       );
       await expectCode(
@@ -128,7 +128,7 @@ describe('a role that manages one application', () => {
     await as(manager, async (store) => {
       await store.withLock(key, async (locked) => {
         expect(await locked.insert(key)).toBe(true);
-        expect(await locked.update({ ...key, state: 'DECRYPT', revision: 2 })).toBe(true);
+        expect(await locked.update({ ...key, state: 'DECRYPT', revision: 2 }, key.state)).toBe(true);
         await locked.append([anEvent(1, key)]);
       });
       expect(await store.list(key)).toEqual([{ ...key, state: 'DECRYPT', revision: 2 }]);
@@ -143,7 +143,7 @@ describe('a role that manages one application', () => {
         store.withLock(HUB, (locked) => locked.insert(key)),
         'ERR_STORE_DENIED',
       );
-      expect(await store.withLock(HUB, (locked) => locked.update(update))).toBe(false);
+      expect(await store.withLock(HUB, (locked) => locked.update(update, hubKey.state))).toBe(false);
       await expectCode(
         store.withLock(HUB, (locked) => locked.append([anEvent(2, key)])),
         'ERR_STORE_DENIED',

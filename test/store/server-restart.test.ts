@@ -56,7 +56,9 @@ test('a watch outlives the server: it is told that messages may be lost, then of
   await server.restart();
   await expect.poll(() => told, PATIENTLY).toEqual(['unknown']);
   await expect.poll(() => store.list(SCOPE).then(() => 'done', codeOf), PATIENTLY).toBe('done');
-  await store.withLock(SCOPE, (locked) => locked.update({ ...key, state: 'COMPROMISED', revision: 2 }));
+  await store.withLock(SCOPE, (locked) =>
+    locked.update({ ...key, state: 'COMPROMISED', revision: 2 }, key.state),
+  );
   await expect.poll(() => told, PATIENTLY).toEqual(['unknown', [key.fingerprint]]);
 });
 
