@@ -3,10 +3,11 @@ import type { DataSource } from 'typeorm';
 import { ConfigError } from '../errors.js';
 import { isFieldSeal, type FieldSealPages } from '../keys/field-seal.js';
 import { describeValue, flag, optionError, parseOptions, withDefault } from '../keys/options.js';
+import { familyOf, refuseLateAttach, withTypesOf } from './column-types.js';
 import { bindColumns, type ColumnsOf } from './encrypted-column.js';
+import { overrideManager } from './entity-manager.js';
 import { makeFallback } from './fallback-subscriber.js';
 import { columnInternals, internalsOf, override } from './internals.js';
-import { hideCriteriaOf } from './not-found.js';
 import { asSealing, makeBuilders } from './query-builders.js';
 import { selfCheck } from './self-check.js';
 import { ColumnTransformer } from './transformer.js';
@@ -28,13 +29,14 @@ export interface Attachment {
 const registry = Symbol.for('fieldseal/attachments');
 
 /**
- * The same DataSource, sealing and opening the `@Encrypted` fields of its entities from now on. Works before and after
- * `initialize()`. Other DataSources over the same classes are not touched; on one that is not attached, encrypted
+ * The same DataSource, sealing and opening the `@Encrypted` fields of its entities from now on. Call it before
+ * `initialize()`, which settles the types of the columns; PostgreSQL may also be attached later. Other DataSources over the same classes are not touched; on one that is not attached, encrypted
  * fields refuse every value.
  *
  * @param seal A field seal; `'schema-only'` for migrations, which then need no KMS: columns and indexes are the same,
  *   and every attempt to write or read an encrypted field is refused.
- * @throws ConfigError `ERR_CONFIG_OPTION`, `ERR_CONFIG_ORM` (MongoDB, attached twice, an unknown TypeORM), and with the
+ * @throws ConfigError `ERR_CONFIG_OPTION`, `ERR_CONFIG_ORM` (a database that is not supported,
+ *   attached twice or too late, an unknown TypeORM), and with the
  *   entity metadata `ERR_CONFIG_FIELD`, `ERR_CONFIG_PURPOSE_UNKNOWN`, `ERR_CONFIG_DUPLICATE_CONTEXT`: at once when the
  *   DataSource is initialized, else from `initialize()`.
  */
@@ -88,10 +90,10 @@ export function attachFieldSeal<T extends DataSource>(
   override(internals, 'createQueryBuilder', (...args) => asSealing(builders, createQueryBuilder(...args)));
   override(internals, 'createEntityManager', (queryRunner) => {
     const manager = createEntityManager(queryRunner);
-    hideCriteriaOf(manager);
+    overrideManager(manager);
     return manager;
   });
-  hideCriteriaOf(internals.manager);
+  overrideManager(internals.manager);
   return dataSource;
 }
 
@@ -118,18 +120,14 @@ function attachments(): WeakMap<DataSource, Attachment> {
 }
 
 function refuseUnsuitable(dataSource: DataSource): void {
-  if (dataSource.options.type === 'mongodb') {
-    throw new ConfigError(
-      'ERR_CONFIG_ORM',
-      'MongoDB has no query builders in TypeORM, so its fields cannot be encrypted here.',
-    );
-  }
+  familyOf(dataSource);
   if (attachments().has(dataSource)) {
     throw new ConfigError(
       'ERR_CONFIG_ORM',
       'This DataSource is attached already. Attach each DataSource once.',
     );
   }
+  refuseLateAttach(dataSource);
 }
 
 /** Now, if the metadata is there, and again after every `initialize()`, which builds it anew. */
@@ -137,7 +135,7 @@ function whenMetadataIsBuilt(dataSource: DataSource, bind: () => void): void {
   const internals = internalsOf(dataSource);
   const buildMetadatas = internals.buildMetadatas.bind(dataSource);
   override(internals, 'buildMetadatas', async () => {
-    await buildMetadatas();
+    await withTypesOf(dataSource, buildMetadatas);
     bind();
   });
   if (dataSource.isInitialized) bind();

@@ -1,31 +1,18 @@
 /** The columns that a cell is bound to, and their values as bytes that the cell authenticates. */
 import type { DataSource, EntityMetadata } from 'typeorm';
-import { encodeBinding, type BoundKind } from '../cell/binding.js';
+import { encodeBinding } from '../cell/binding.js';
 import { ConfigError, SealError } from '../errors.js';
+import { boundTypeOf, type BoundType } from './bound-types.js';
+import type { Family } from './column-types.js';
 import type { ColumnMetadata } from './internals.js';
 
-export interface BoundColumn {
+export interface BoundColumn extends BoundType {
   readonly column: ColumnMetadata;
-  readonly kind: BoundKind;
 }
-
-// Types whose database value has one exact form. Dates, floats, numeric, char(n) (padded) and json have several.
-const KINDS: ReadonlyMap<unknown, BoundKind> = new Map<unknown, BoundKind>([
-  ...(['text', 'varchar', 'character varying'] as const).map((type) => [type, 'text'] as const),
-  [String, 'text'],
-  ['uuid', 'uuid'],
-  ...['int', 'int2', 'int4', 'int8', 'integer', 'smallint', 'bigint'].map(
-    (type) => [type, 'integer'] as const,
-  ),
-  [Number, 'integer'],
-  ['boolean', 'boolean'],
-  ['bool', 'boolean'],
-  [Boolean, 'boolean'],
-  ['bytea', 'binary'],
-]);
 
 /** @throws ConfigError `ERR_CONFIG_FIELD` for properties that cannot be bound. */
 export function boundColumns(
+  family: Family,
   metadata: EntityMetadata,
   cell: ColumnMetadata,
   bind: readonly string[] | false | undefined,
@@ -36,10 +23,8 @@ export function boundColumns(
   return bind.map((name) => {
     const column =
       metadata.findColumnWithPropertyPath(prefix + name) ?? metadata.findColumnWithPropertyPath(name);
-    return {
-      column: column ?? refuse(label, name, 'there is no such property'),
-      kind: kindOf(column, label, name),
-    };
+    if (!column) return refuse(label, name, 'there is no such property');
+    return { column, ...typeOf(family, column, label, name) };
   });
 }
 
@@ -49,7 +34,11 @@ export function bindingOf(
   valueOf: (column: ColumnMetadata) => unknown,
 ): Uint8Array {
   return encodeBinding(
-    bound.map(({ column, kind }) => ({ name: column.propertyPath, kind, value: valueOf(column) })),
+    bound.map(({ column, kind, exact }) => ({
+      name: column.propertyPath,
+      kind,
+      value: exact(valueOf(column), column),
+    })),
   );
 }
 
@@ -69,23 +58,23 @@ export function bindingOfEntity(
           `the same statement, got ${typeof value === 'function' ? 'an SQL expression' : 'nothing'}.`,
       );
     }
-    const sent: unknown = dataSource.driver.preparePersistentValue(value, column);
-    // For a property of type Boolean the driver sends 1 and 0, which the database gives back as booleans.
-    return column.type === Boolean ? sent === 1 || sent === true : sent;
+    return dataSource.driver.preparePersistentValue(value, column) as unknown;
   });
 }
 
-function kindOf(column: ColumnMetadata | undefined, label: string, name: string): BoundKind {
-  if (column?.relationMetadata) refuse(label, name, 'relations cannot be bound');
-  if (column?.isGenerated || column?.asExpression !== undefined) {
+function typeOf(family: Family, column: ColumnMetadata, label: string, name: string): BoundType {
+  if (column.relationMetadata) refuse(label, name, 'relations cannot be bound');
+  if (column.isGenerated || column.asExpression !== undefined) {
     refuse(
       label,
       name,
       'the database generates it, so it is unknown before the INSERT. Let the application make the id',
     );
   }
-  const kind = KINDS.get(column?.type);
-  return kind ?? refuse(label, name, `columns of type ${String(column?.type)} have no exact form to bind to`);
+  return (
+    boundTypeOf(family, column) ??
+    refuse(label, name, `columns of type ${String(column.type)} have no exact form to bind to`)
+  );
 }
 
 function refuse(label: string, name: string, why: string): never {

@@ -1,15 +1,11 @@
 /** `@Encrypted`: registers the cell column, its siblings and their indexes with TypeORM. */
 import { Column, getMetadataArgsStorage, type ColumnOptions } from 'typeorm';
+import { physical } from './column-types.js';
 import { Declaration, type EncryptedOptions } from './declaration.js';
 
 /** Property (and by default column) names of the siblings of a field. */
 export const keyProperty = (property: string): string => `${property}_key`;
 export const indexProperty = (property: string): string => `${property}_bidx`;
-
-// Resolved for PostgreSQL.
-const CELL_TYPE = 'bytea';
-const FINGERPRINT_TYPE = 'uuid';
-const INDEX_TYPE = 'bytea';
 
 /**
  * Encrypts a property of an entity: on save it is sealed under a data key of the purpose, the key's fingerprint goes
@@ -28,14 +24,22 @@ export function Encrypted(options: EncryptedOptions): PropertyDecorator {
     );
     const { nullable, keyColumn, blindIndex } = declaration.options;
     const cellName = declaration.options.name;
-    Column({ type: CELL_TYPE, nullable, transformer: declaration, ...named(cellName) })(target, name);
+    Column(physical('cell', { nullable, transformer: declaration, ...named(cellName) }))(target, name);
 
     const keyName = keyColumn ?? (cellName && keyProperty(cellName));
-    addSibling(target, keyProperty(name), { type: FINGERPRINT_TYPE, nullable, ...named(keyName) });
+    addSibling(
+      target,
+      keyProperty(name),
+      physical('fingerprint', { nullable, select: false, ...named(keyName) }),
+    );
     addIndex(target, keyProperty(name), false);
     if (blindIndex) {
       const indexName = cellName && indexProperty(cellName);
-      addSibling(target, indexProperty(name), { type: INDEX_TYPE, nullable, ...named(indexName) });
+      addSibling(
+        target,
+        indexProperty(name),
+        physical('index', { nullable, select: false, ...named(indexName) }),
+      );
       addIndex(target, indexProperty(name), blindIndex.unique);
     }
   };
@@ -50,7 +54,7 @@ function addSibling(target: object, propertyName: string, options: ColumnOptions
     target: target.constructor,
     propertyName,
     mode: 'virtual',
-    options: { ...options, select: false },
+    options,
   });
 }
 

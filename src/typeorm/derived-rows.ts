@@ -9,6 +9,7 @@ import { bindingOfEntity } from './bound-columns.js';
 import type { EncryptedColumn } from './encrypted-column.js';
 import type { ColumnMetadata, Row } from './internals.js';
 import { isSealed } from './sealed.js';
+import { storedFingerprint } from './stored-fingerprint.js';
 import { SealedCell } from './transformer.js';
 
 /** What sealing these rows will need, for `prepare`. */
@@ -87,7 +88,8 @@ function copyOf(columns: readonly EncryptedColumn[], row: Row): Row {
 function place(derived: Row, column: EncryptedColumn, sealed: SealedColumn, at: number): void {
   const cell = sealed.cells[at] ?? null;
   set(derived, column.cell, cell && new SealedCell(cell));
-  set(derived, column.key, sealed.fingerprints[at] ?? null);
+  const fingerprint = sealed.fingerprints[at] ?? null;
+  set(derived, column.key, fingerprint && storedFingerprint(column.key, fingerprint));
   if (column.index) set(derived, column.index, sealed.indexes?.[at] ?? null);
 }
 

@@ -3,6 +3,7 @@ import { getMetadataArgsStorage, type DataSource, type EntityMetadata } from 'ty
 import { ConfigError } from '../errors.js';
 import type { FieldColumn, FieldSealPages } from '../keys/field-seal.js';
 import { boundColumns, type BoundColumn } from './bound-columns.js';
+import { familyOf, type Family } from './column-types.js';
 import { declarationOf, type Declaration } from './declaration.js';
 import { indexProperty, keyProperty } from './decorator.js';
 import type { ColumnMetadata } from './internals.js';
@@ -30,13 +31,14 @@ export type ColumnsOf = (metadata: EntityMetadata) => readonly EncryptedColumn[]
  * @throws ConfigError `ERR_CONFIG_FIELD`, `ERR_CONFIG_DUPLICATE_CONTEXT`, `ERR_CONFIG_PURPOSE_UNKNOWN`.
  */
 export function bindColumns(dataSource: DataSource, seal: Pick<FieldSealPages, 'column'>): ColumnsOf {
+  const family = familyOf(dataSource);
   const contexts = new Map<string, string>();
   const byMetadata = new Map<EntityMetadata, readonly EncryptedColumn[]>();
   for (const metadata of dataSource.entityMetadatas) {
     const columns = metadata.columns.flatMap((cell) => {
       const declaration = declarationOf(cell.transformer);
       if (declaration === undefined) return [];
-      const column = bindColumn(metadata, cell, declaration, seal);
+      const column = bindColumn(family, metadata, cell, declaration, seal);
       refuseSharedContext(contexts, column);
       return [column];
     });
@@ -58,6 +60,7 @@ export function findColumn(columns: readonly EncryptedColumn[], path: string): E
 }
 
 function bindColumn(
+  family: Family,
   metadata: EntityMetadata,
   cell: ColumnMetadata,
   declaration: Declaration,
@@ -66,7 +69,7 @@ function bindColumn(
   const label = `${metadata.name}.${cell.propertyPath}`;
   refuseUnsuitable(metadata, cell, label);
   const { options } = declaration;
-  const bound = boundColumns(metadata, cell, options.bind, label);
+  const bound = boundColumns(family, metadata, cell, options.bind, label);
   const [entity, field] = contextOf(metadata, cell, options.context);
   const { blindIndex } = options;
   const handle = seal.column({

@@ -1,6 +1,8 @@
 /** INSERT and upsert: derived rows while the SQL is made, siblings wherever the cell is named. */
 import { QueryError, SealError } from '../errors.js';
 import { refuseBareTable } from './bare-table.js';
+import { familyOf, type Family } from './column-types.js';
+import { isEqualOnConflict } from './conflicts.js';
 import { deriveRows, valuesOf } from './derived-rows.js';
 import type { EncryptedColumn } from './encrypted-column.js';
 import type { BuilderClass, ColumnMetadata, InsertInternals, Row } from './internals.js';
@@ -12,6 +14,7 @@ export function insertBuilder(
   Plain: BuilderClass<InsertInternals>,
 ): BuilderClass<InsertInternals> {
   const { dataSource, seal, columnsOf } = context;
+  const family = familyOf(dataSource);
 
   return class FieldSealInsertQueryBuilder extends Plain {
     /** Set while SQL is made: the rows that take the place of the user's. */
@@ -38,7 +41,7 @@ export function insertBuilder(
         if (!this.expressionMap.insertFromSelect) {
           this.#derived = deriveRows(dataSource, seal, columns, super.getValueSets());
         }
-        if (onUpdate) this.expressionMap.onUpdate = withSiblings(columns, onUpdate);
+        if (onUpdate) this.expressionMap.onUpdate = withSiblings(family, columns, onUpdate);
         return super.getQuery();
       } finally {
         this.#derived = undefined;
@@ -81,6 +84,7 @@ function addSiblings(columns: readonly EncryptedColumn[], inserted: ColumnMetada
 
 /** An upsert overwrites the siblings together with their cell, or a fingerprint of the old cell would stay. */
 function withSiblings(
+  family: Family,
   columns: readonly EncryptedColumn[],
   onUpdate: NonNullable<InsertInternals['expressionMap']['onUpdate']>,
 ): typeof onUpdate {
@@ -96,7 +100,7 @@ function withSiblings(
     } else {
       for (const sibling of siblingsOf(column)) overwrite.add(sibling.databaseName);
     }
-    refuseUnboundOverwrite(column, overwrite, conflict);
+    refuseUnboundOverwrite(family, column, overwrite, conflict);
   }
   return { ...onUpdate, overwrite: [...overwrite], ...(conflict && { conflict }) };
 }
@@ -117,18 +121,22 @@ function conflictColumn(columns: readonly EncryptedColumn[], name: string): stri
  * in both rows.
  */
 function refuseUnboundOverwrite(
+  family: Family,
   column: EncryptedColumn,
   overwrite: ReadonlySet<string>,
   conflict: string | readonly string[] | undefined,
 ): void {
   const isCellOverwritten = overwrite.has(column.cell.databaseName);
-  for (const { column: bound } of column.bound) {
-    if (Array.isArray(conflict) && conflict.includes(bound.databaseName)) continue;
-    if (overwrite.has(bound.databaseName) === isCellOverwritten) continue;
+  for (const bound of column.bound) {
+    const { databaseName, propertyPath } = bound.column;
+    if (overwrite.has(databaseName) === isCellOverwritten) continue;
+    if (isEqualOnConflict(family, column.metadata, conflict, bound)) continue;
     throw new SealError(
       'ERR_SEAL_BINDING',
-      `${column.label} is bound to ${bound.propertyPath}: an upsert must overwrite both or neither, or find its row by ` +
-        `${bound.propertyPath}.`,
+      `${column.label} is bound to ${propertyPath}: an upsert must overwrite both or neither, ` +
+        (family === 'mysql'
+          ? `since MySQL and MariaDB find its row by any unique key of the table.`
+          : `or find its row by ${propertyPath}.`),
     );
   }
 }

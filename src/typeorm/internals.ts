@@ -46,6 +46,8 @@ export interface QueryBuilderInternals {
   getQuery(): string;
   /** Property paths and values of a where object; used by `where({…})` of every builder. */
   getPredicates(where: Row): Iterable<readonly [string, unknown]>;
+  /** A name in the quotes of the database. */
+  escape(name: string): string;
   /** The builder whose brackets this one fills. */
   readonly parentQueryBuilder?: QueryBuilderInternals;
   clone(): this;
@@ -73,7 +75,6 @@ export interface SelectInternals extends QueryBuilderInternals, Searching {
   buildWhere(where: unknown, metadata: EntityMetadata, alias: string, embedPrefix?: string): string;
   /** The selected columns of one alias with the names they have in raw rows. */
   buildEscapedEntityColumnSelects(aliasName: string, metadata: EntityMetadata): SelectSelection[];
-  buildColumnSelectionExpression(aliasName: string, column: ColumnMetadata): string;
   /** The one place where rows come from the driver or the query result cache. */
   loadRawResults(queryRunner: QueryRunner): Promise<Row[]>;
   /** Hydration; also returns the raw rows to `getRawAndEntities`. */
@@ -115,6 +116,10 @@ export interface DataSourceInternals {
 export interface EntityManagerInternals {
   findOneOrFail(target: EntityTarget<ObjectLiteral>, options: unknown): Promise<unknown>;
   findOneByOrFail(target: EntityTarget<ObjectLiteral>, where: unknown): Promise<unknown>;
+  update(...args: unknown[]): Promise<unknown>;
+  delete(...args: unknown[]): Promise<unknown>;
+  softDelete(...args: unknown[]): Promise<unknown>;
+  restore(...args: unknown[]): Promise<unknown>;
 }
 
 export interface ColumnInternals {
@@ -126,6 +131,10 @@ export const internalsOf = (dataSource: DataSource): DataSourceInternals =>
   dataSource as unknown as DataSourceInternals;
 
 export const columnInternals = (column: ColumnMetadata): ColumnInternals => column;
+
+/** How a select names a plain column; TypeORM 1.x has a method for it, 0.3 none. */
+export const selectionOf = (builder: SelectInternals, alias: string, column: ColumnMetadata): string =>
+  `${builder.escape(alias)}.${builder.escape(column.databaseName)}`;
 
 /** Replaces one method of this one instance. */
 export function override<T extends object, K extends keyof T>(instance: T, name: K, method: T[K]): void {

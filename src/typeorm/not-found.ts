@@ -1,6 +1,5 @@
 /** `…OrFail` puts the searched criteria into its error message; here they are left out. */
 import { EntityNotFoundError, type EntityTarget, type ObjectLiteral } from 'typeorm';
-import { override, type EntityManagerInternals } from './internals.js';
 
 const NOT_SHOWN = 'criteria that are not shown, since they may hold the value of an encrypted field';
 
@@ -12,14 +11,6 @@ export async function withoutCriteria<T>(found: Promise<T>): Promise<T> {
     if (!isNotFound(error)) throw error;
     throw new EntityNotFoundError(error.entityClass, NOT_SHOWN);
   }
-}
-
-/** Replaces the two methods of a manager that search and fail; repositories and Active Record call them. */
-export function hideCriteriaOf(manager: EntityManagerInternals): void {
-  const findOneOrFail = manager.findOneOrFail.bind(manager);
-  const findOneByOrFail = manager.findOneByOrFail.bind(manager);
-  override(manager, 'findOneOrFail', (target, options) => withoutCriteria(findOneOrFail(target, options)));
-  override(manager, 'findOneByOrFail', (target, where) => withoutCriteria(findOneByOrFail(target, where)));
 }
 
 function isNotFound(error: unknown): error is { readonly entityClass: EntityTarget<ObjectLiteral> } {

@@ -4,6 +4,7 @@ import type { CellsOfColumn, FieldSealPages, OpenedColumn } from '../keys/field-
 import { bindingOf } from './bound-columns.js';
 import type { EncryptedColumn } from './encrypted-column.js';
 import type { ColumnMetadata, Row } from './internals.js';
+import { readFingerprint } from './stored-fingerprint.js';
 import { OpenedValue } from './transformer.js';
 
 export type RawNameOf = (column: ColumnMetadata) => string | undefined;
@@ -78,7 +79,7 @@ function cellsOf({ column, rawName, rawNameOf }: PageColumn, rows: readonly Row[
   return {
     column: column.handle,
     cells,
-    ...(siblings && { fingerprints: rows.map((row) => row[keyName] as string | null) }),
+    ...(siblings && { fingerprints: rows.map((row) => readFingerprint(row[keyName])) }),
     ...(column.bound.length > 0 && { bindings: rows.map((row) => bindingOfRow(column, rawNameOf, row)) }),
   };
 }

@@ -1,7 +1,14 @@
 /** SELECT: where objects of find options, and pages of raw rows opened before hydration. */
 import type { EntityMetadata, QueryRunner } from 'typeorm';
 import type { EncryptedColumn } from './encrypted-column.js';
-import type { BuilderClass, ColumnMetadata, Row, SelectInternals, SelectSelection } from './internals.js';
+import {
+  selectionOf,
+  type BuilderClass,
+  type ColumnMetadata,
+  type Row,
+  type SelectInternals,
+  type SelectSelection,
+} from './internals.js';
 import { withoutCriteria } from './not-found.js';
 import { openPage, pageColumns, putCellsBack, type OpenedPage, type PageColumn } from './page.js';
 import type { BuilderContext } from './query-builders.js';
@@ -45,7 +52,7 @@ export function selectBuilder(
       );
       if (columns.length === 0) return selects;
       const selected = new Set(selects.map(({ selection }) => selection));
-      const expression = (column: ColumnMetadata) => this.buildColumnSelectionExpression(aliasName, column);
+      const expression = (column: ColumnMetadata) => selectionOf(this, aliasName, column);
       const needed = columns
         .filter(({ cell }) => selected.has(expression(cell)))
         .flatMap((column) => [
@@ -89,8 +96,7 @@ export function selectBuilder(
         const names = new Map(
           this.#selects.get(alias.name)?.map((select) => [select.selection, select.aliasName]),
         );
-        const rawNameOf = (column: ColumnMetadata) =>
-          names.get(this.buildColumnSelectionExpression(alias.name, column));
+        const rawNameOf = (column: ColumnMetadata) => names.get(selectionOf(this, alias.name, column));
         return pageColumns(columns, rawNameOf, row, this.searched);
       });
     }

@@ -10,6 +10,7 @@ import type { BoundKind } from '../cell/binding.js';
 import type { CodecName } from '../cell/codecs.js';
 import { ConfigError, isFieldSealError } from '../errors.js';
 import type { FieldSealPages } from '../keys/field-seal.js';
+import { fixedLength } from './bound-types.js';
 import type { EncryptedColumn } from './encrypted-column.js';
 import type { ColumnMetadata, Row, SelectInternals } from './internals.js';
 import { asSealing, makeBuilders, type BuilderContext } from './query-builders.js';
@@ -32,13 +33,14 @@ const SHOWN = new RegExp(
   'u',
 );
 
-const SAMPLES: Readonly<Record<BoundKind, unknown>> = {
+const SAMPLES: Readonly<Record<Exclude<BoundKind, 'binary'>, unknown>> = {
   text: 'sample',
   uuid: '00000000-0000-4000-8000-000000000000',
   integer: 1,
   boolean: true,
-  binary: Buffer.from([1]),
 };
+
+const sampleBytes = (column: ColumnMetadata): Buffer => Buffer.alloc(fixedLength(column) ?? 1);
 
 /** @throws ConfigError `ERR_CONFIG_ORM` naming the entity and the statement. */
 export function selfCheck(context: BuilderContext): void {
@@ -167,7 +169,8 @@ function sampleRow(columns: readonly EncryptedColumn[]): Row {
 function sampleBound(columns: readonly EncryptedColumn[]): Row {
   const row: Row = {};
   for (const { bound } of columns)
-    for (const { column, kind } of bound) column.setEntityValue(row, SAMPLES[kind]);
+    for (const { column, kind } of bound)
+      column.setEntityValue(row, kind === 'binary' ? sampleBytes(column) : SAMPLES[kind]);
   return row;
 }
 

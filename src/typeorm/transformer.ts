@@ -69,6 +69,10 @@ class Token {
     throw new TypeError('A plaintext reached the driver unsealed and was stopped.');
   }
 
+  toSqlString(): never {
+    return this.toPostgres();
+  }
+
   toString(): never {
     return this.toPostgres();
   }

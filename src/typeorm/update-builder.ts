@@ -48,12 +48,12 @@ export function updateBuilder(
     }
 
     override where(where: unknown, parameters?: unknown): this {
-      this.#criteria = equalities(where);
+      this.#criteria = this.#pinned(where);
       return super.where(where, parameters);
     }
 
     override andWhere(where: unknown, parameters?: unknown): this {
-      this.#criteria &&= { ...this.#criteria, ...equalities(where) };
+      this.#criteria &&= { ...this.#criteria, ...this.#pinned(where) };
       return super.andWhere(where, parameters);
     }
 
@@ -62,6 +62,7 @@ export function updateBuilder(
       return super.orWhere(where, parameters);
     }
 
+    /** `save()` names its row by the identifier of the one that it loaded, so that is exact. */
     override whereEntity(entity: Row | readonly Row[]): this {
       super.whereEntity(entity);
       const [only, ...others] = Array.isArray(entity) ? (entity as readonly Row[]) : [entity as Row];
@@ -72,6 +73,10 @@ export function updateBuilder(
     #columns(): readonly EncryptedColumn[] {
       const metadata = mainMetadata(this);
       return metadata ? columnsOf(metadata) : [];
+    }
+
+    #pinned(where: unknown): Row {
+      return withoutInexact(this.#columns(), equalities(where));
     }
 
     #derive(columns: readonly EncryptedColumn[]): Row {
@@ -98,8 +103,22 @@ function equalities(where: unknown): Row {
   for (const [property, value] of Object.entries(where)) {
     if (!InstanceChecker.isFindOperator(value)) pinned[property] = value;
     else if (value.type === 'equal') pinned[property] = value.value;
+    // TypeORM 0.3 names one row by its id so.
+    else if (value.type === 'in' && Array.isArray(value.value) && value.value.length === 1)
+      pinned[property] = (value.value as readonly unknown[])[0];
   }
   return pinned;
+}
+
+/** Where `=` ignores case, say, it pins the row to a value, but not to which. */
+function withoutInexact(columns: readonly EncryptedColumn[], pinned: Row): Row {
+  const inexact = new Set<string>();
+  for (const { bound } of columns) {
+    for (const { column, isFoundExactly } of bound) {
+      if (!isFoundExactly(column)) inexact.add(column.propertyPath.split('.')[0]!);
+    }
+  }
+  return Object.fromEntries(Object.entries(pinned).filter(([property]) => !inexact.has(property)));
 }
 
 function refuseUnsafeSet({ cell, key, index, bound, label }: EncryptedColumn, set: Row, known: Row): void {
