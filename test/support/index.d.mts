@@ -28,6 +28,33 @@ export interface PostgresServer {
  */
 export function startPostgres(options?: PostgresOptions): Promise<PostgresServer>;
 
+export interface MariadbServer {
+  /** A user with all rights on every database, a random password. */
+  readonly url: string;
+  readonly dataDir: string;
+  readonly pid: number | undefined;
+  /** Ends the server and removes everything. May be called again. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts a MariaDB server with the programs that are installed on this machine, in about two seconds. It ends with this
+ * process, however that ends. As root it runs as an unprivileged OS user.
+ * @param options.log File that gets a copy of the general log, which has every statement, when the server is stopped.
+ */
+export function startMariadb(options?: { readonly log?: string }): Promise<MariadbServer>;
+
+/** Paths of the programs of MariaDB, or undefined where it is not installed. */
+export function findMariadb(): { readonly mariadbd: string; readonly install: string } | undefined;
+
+/** Whether `startTestMariadb` can work: TEST_MARIADB_URL is set, or MariaDB is installed. */
+export function hasTestMariadb(): boolean;
+
+/** The MariaDB server for tests: TEST_MARIADB_URL, else one of our own. Prints which. */
+export function startTestMariadb(options?: {
+  readonly log?: string;
+}): Promise<{ readonly url: string; stop(): Promise<void> }>;
+
 export interface TestDatabase {
   readonly kind: 'TEST_DATABASE_URL' | 'testcontainers' | 'embedded';
   /** A role that may create databases and roles. */

@@ -1,4 +1,6 @@
 export { startPostgres } from './postgres.mjs';
+export { findMariadb, startMariadb } from './mariadb.mjs';
+export { hasTestMariadb, startTestMariadb } from './test-mariadb.mjs';
 export { startTestDatabase } from './test-database.mjs';
 export { bundleScript, startScript } from './script.mjs';
 export { CANARY_TEXTS, formsOf } from './canary.mjs';

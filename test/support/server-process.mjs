@@ -1,20 +1,25 @@
-/** Finds and ends a postmaster by the folder of its data, never by its number alone: numbers are used again. */
+/** Finds and ends a database server by the folder of its data, never by its number alone: numbers are used again. */
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 const POLL_MS = 10;
+const POSTGRES_PID_FILE = 'postmaster.pid';
+export const MARIADB_PID_FILE = 'mariadb.pid';
 
-/** Number of the postmaster that serves `dataDir`, or undefined when none runs. */
-export function postmasterPid(dataDir) {
-  const pid = Number(readOr(path.join(dataDir, 'postmaster.pid'), '').split('\n')[0]);
-  return pid > 0 && commandOf(pid).includes(dataDir) ? pid : undefined;
+/** Number of the process that serves `dataDir`, or undefined when none does. */
+export function serverPid(dataDir) {
+  return [POSTGRES_PID_FILE, MARIADB_PID_FILE]
+    .map((file) => Number(readOr(path.join(dataDir, file), '').split('\n')[0]))
+    .find((pid) => pid > 0 && serves(pid, dataDir));
 }
 
-/** True once the server accepts connections: it says so in line 8 of its pid file (the way of pg_ctl). */
+const serves = (pid, dataDir) => commandOf(pid).includes(dataDir);
+
+/** True once a PostgreSQL server accepts connections: it says so in line 8 of its pid file (the way of pg_ctl). */
 export function isReady(dataDir) {
-  return readOr(path.join(dataDir, 'postmaster.pid'), '').split('\n')[7]?.trim() === 'ready';
+  return readOr(path.join(dataDir, POSTGRES_PID_FILE), '').split('\n')[7]?.trim() === 'ready';
 }
 
 /** Numbers of the server's other processes. Linux only; elsewhere they end by themselves soon after the postmaster. */
@@ -30,10 +35,13 @@ export function signal(pid, name) {
   }
 }
 
-/** Waits until nothing serves `dataDir`; false when something still does after `timeoutMs`. */
-export async function isGone(dataDir, timeoutMs) {
+/**
+ * Waits until the process no longer serves `dataDir`, which is later than it removes its pid file; false when it still
+ * does after `timeoutMs`.
+ */
+export async function isGone(pid, dataDir, timeoutMs) {
   const end = performance.now() + timeoutMs;
-  while (postmasterPid(dataDir) !== undefined) {
+  while (serves(pid, dataDir)) {
     if (performance.now() > end) return false;
     await sleep(POLL_MS);
   }
@@ -42,12 +50,12 @@ export async function isGone(dataDir, timeoutMs) {
 
 /** Ends the server with `first` and, when that takes longer than `timeoutMs`, with SIGKILL. */
 export async function endServer(dataDir, first, timeoutMs) {
-  const pid = postmasterPid(dataDir);
+  const pid = serverPid(dataDir);
   if (pid === undefined) return;
   signal(pid, first);
-  if (await isGone(dataDir, timeoutMs)) return;
+  if (await isGone(pid, dataDir, timeoutMs)) return;
   signal(pid, 'SIGKILL');
-  await isGone(dataDir, timeoutMs);
+  await isGone(pid, dataDir, timeoutMs);
 }
 
 function commandOf(pid) {
