@@ -1,16 +1,63 @@
-import { defineConfig } from 'vitest/config';
+import { hasTestMariadb } from '@fieldseal/test-support';
+import { defineConfig, type TestProjectInlineConfiguration } from 'vitest/config';
 
-export default defineConfig({
+/** What all projects have in common. */
+const shared = {
   // Class fields are assigned, not defined, as TypeORM's own documentation asks for.
   oxc: {
     decorator: { legacy: true, emitDecoratorMetadata: true },
     assumptions: { setPublicClassFields: true },
   },
+};
+const settings = {
+  env: { AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true', TZ: 'UTC' },
+  testTimeout: 30_000,
+  hookTimeout: 60_000,
+};
+
+/** The tests of the TypeORM adapter once more, with another TypeORM in its place or another database below it. */
+function adapter(
+  name: string,
+  typeorm: '1.1.1' | '0.3.31' | '0.3.20',
+  database: 'postgres' | 'mariadb' | 'sqljs',
+  more: TestProjectInlineConfiguration['test'] = {},
+): TestProjectInlineConfiguration {
+  return {
+    ...shared,
+    resolve: {
+      alias: [{ find: /^typeorm$/, replacement: typeorm === '1.1.1' ? 'typeorm' : `typeorm-${typeorm}` }],
+    },
+    test: {
+      ...settings,
+      name,
+      include: ['test/typeorm/**/*.test.ts'],
+      provide: { database, typeorm },
+      ...more,
+    },
+  };
+}
+
+const mariadb = hasTestMariadb()
+  ? { globalSetup: ['test/mariadb-setup.ts'] }
+  : { runner: './test/skip-all-runner.ts' };
+
+export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
     globalSetup: ['test/global-setup.ts'],
-    env: { AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true', TZ: 'UTC' },
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
+    projects: [
+      {
+        ...shared,
+        test: {
+          ...settings,
+          name: 'default',
+          include: ['test/**/*.test.ts'],
+          provide: { database: 'postgres', typeorm: '1.1.1' },
+        },
+      },
+      adapter('typeorm-0.3.31', '0.3.31', 'postgres'),
+      adapter('typeorm-0.3.20', '0.3.20', 'postgres'),
+      adapter('mariadb', '1.1.1', 'mariadb', mariadb),
+      adapter('sqljs', '1.1.1', 'sqljs'),
+    ],
   },
 });

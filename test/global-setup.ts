@@ -1,6 +1,6 @@
 /** One database server for a whole test run; `freshDatabase` makes databases on it. */
 import { join } from 'node:path';
-import { startTestDatabase } from '@fieldseal/test-support';
+import { hasTestMariadb, startTestDatabase } from '@fieldseal/test-support';
 import { Client } from 'pg';
 import type { TestProject } from 'vitest/node';
 
@@ -14,6 +14,11 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
   const folder = process.env.FIELDSEAL_CANARY_FOLDER;
   const database = await startTestDatabase(folder === undefined ? {} : { log: join(folder, 'postgres.log') });
   await logStatements(database.url);
+  if (!hasTestMariadb()) {
+    console.log(
+      'test MariaDB: none (mariadbd is not installed, TEST_MARIADB_URL is not set); its tests are skipped',
+    );
+  }
   project.provide('databaseUrl', database.url);
   return () => database.stop();
 }

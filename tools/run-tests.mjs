@@ -53,7 +53,11 @@ function vitest() {
 /** Number of canaries that were seen. Names each, shows none. */
 function scan() {
   const read = (name) => (existsSync(join(folder, name)) ? readFileSync(join(folder, name), 'latin1') : '');
-  const sources = { output: Buffer.concat(output).toString('latin1'), 'server log': read('postgres.log') };
+  const sources = {
+    output: Buffer.concat(output).toString('latin1'),
+    'server log': read('postgres.log'),
+    'MariaDB log': read('mariadb.log'),
+  };
   const keys = read('keys').split('\n').filter(Boolean);
   const canaries = [
     ...CANARY_TEXTS.map((text) => ['plaintext', Buffer.from(text)]),

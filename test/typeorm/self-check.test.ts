@@ -65,7 +65,7 @@ describe('fallback', () => {
 
   it('fails the load when a cell cannot be opened', async () => {
     const card = await shop.dataSource.manager.save(Object.assign(new Card(), { pan: '4000000000000002' }));
-    await shop.database.query("UPDATE cards SET pan = '\\x00'::bytea WHERE id = $1", [card.id]);
+    await shop.tamper('cards', card.id, { pan: Buffer.from([0]) });
     const load = new SelectQueryBuilder<Card>(shop.dataSource)
       .select('c')
       .from(Card, 'c')

@@ -1,4 +1,7 @@
-/** A shop on real PostgreSQL, its keys in a key store in another database, its KEKs in the KMS emulator. */
+/**
+ * A shop on the database of the project that runs the test, its keys in a key store on PostgreSQL, its KEKs in the KMS
+ * emulator.
+ */
 import {
   DataSource,
   type DataSourceOptions,
@@ -13,6 +16,7 @@ import {
   type FieldSealEvent,
   type FieldSealOptions,
 } from '../../src/index.js';
+import { formatFingerprint } from '../../src/cell/fingerprint.js';
 import { startKmsEmulator, type KmsEmulator } from '../../src/kms/emulator/emulator.js';
 import type { Clock, KeyStore } from '../../src/keys/ports.js';
 import { awsKms, type AwsKmsOptions } from '../../src/kms/aws.js';
@@ -20,6 +24,7 @@ import { migrateKeyStore, postgresKeyStore } from '../../src/store/postgres.js';
 import { attachFieldSeal, type AttachOptions } from '../../src/typeorm/index.js';
 import { recordKey } from '../canary.js';
 import { freshDatabase, type FreshDatabase } from '../database.js';
+import { asBuffer, dialect } from './databases.js';
 import { Card, Customer, EveryType } from './entities.js';
 
 /** Everything that TypeORM sends to the database or writes to its log. */
@@ -65,8 +70,12 @@ export interface Shop {
   readonly dataSource: DataSource;
   readonly recorder: Recorder;
   readonly events: FieldSealEvent[];
-  /** One row as the database has it. */
+  /** One row as the database has it, fingerprints as UUIDs in each of them. */
   raw(table: string, id: string | number): Promise<Record<string, unknown>>;
+  /** All of them. */
+  rawRows(table: string): Promise<Record<string, unknown>[]>;
+  /** Overwrites columns of one row past TypeORM; takes what `raw` gives. */
+  tamper(table: string, id: string | number, columns: Readonly<Record<string, unknown>>): Promise<unknown>;
   close(): Promise<void>;
 }
 
@@ -137,7 +146,20 @@ export async function openShop(options: ShopOptions = {}): Promise<Shop> {
     dataSource,
     recorder,
     events,
-    raw: async (table, id) => (await database.query(`SELECT * FROM "${table}" WHERE id = $1`, [id]))[0]!,
+    raw: async (table, id) => {
+      const [row] = await database.query(`SELECT * FROM "${table}" WHERE id = $1`, [id]);
+      return (row && withFingerprints(row, asUuid))!;
+    },
+    rawRows: async (table) =>
+      (await database.query(`SELECT * FROM "${table}"`)).map((row) => withFingerprints(row, asUuid)),
+    tamper: (table, id, columns) => {
+      const stored = withFingerprints(columns, dialect.fingerprint);
+      const set = Object.keys(stored).map((name, i) => `${name} = $${i + 2}`);
+      return database.query(`UPDATE "${table}" SET ${set.join(', ')} WHERE id = $1`, [
+        id,
+        ...Object.values(stored),
+      ]);
+    },
     close: async () => {
       if (dataSource.isInitialized) await dataSource.destroy();
       await seal.close();
@@ -149,7 +171,7 @@ export async function openShop(options: ShopOptions = {}): Promise<Shop> {
 async function newPlaces(server?: string): Promise<Pick<Shop, 'kms' | 'database' | 'keyDatabase'>> {
   const [kms, database, keyDatabase] = await Promise.all([
     startKmsEmulator({ createKeys: Object.values(KEKS).flat(), unsafeOnPlaintext: recordKey }),
-    freshDatabase(server),
+    server === undefined ? dialect.fresh() : freshDatabase(server),
     freshDatabase(server),
   ]);
   await migrateKeyStore({ connectionString: keyDatabase.url });
@@ -163,13 +185,25 @@ export function dataSourceOf(
   more: Partial<DataSourceOptions> = {},
 ): DataSource {
   return new DataSource({
-    type: 'postgres',
-    url,
+    ...dialect.options(url),
     entities,
     logging: more.logger !== undefined,
     ...more,
   } as DataSourceOptions);
 }
+
+/** The same row with its fingerprints in another form; they are told by the names that the entities give them. */
+function withFingerprints(
+  row: Readonly<Record<string, unknown>>,
+  form: (fingerprint: unknown) => unknown,
+): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(row).map(([name, value]) => [name, /_(key|by)$/u.test(name) ? form(value) : value]),
+  );
+}
+
+const asUuid = (fingerprint: unknown): unknown =>
+  Buffer.isBuffer(fingerprint) ? formatFingerprint(fingerprint, 0) : fingerprint;
 
 /** Reads an entity again, in a new object. */
 export async function reload<T extends ObjectLiteral>(
@@ -182,5 +216,6 @@ export async function reload<T extends ObjectLiteral>(
 
 /** Fails unless `value` is a sealed cell that shows nothing of `plaintext`. */
 export function isCellHiding(value: unknown, plaintext: string): boolean {
-  return Buffer.isBuffer(value) && value[0] === 0xf5 && !value.includes(plaintext);
+  const cell = asBuffer(value);
+  return Buffer.isBuffer(cell) && cell[0] === 0xf5 && !cell.includes(plaintext);
 }
