@@ -83,7 +83,11 @@ describe('the packed package', () => {
 });
 
 describe('the README', () => {
-  it('has a program that runs as it stands', async () => {
+  it.each([
+    ['as it stands', 'typeorm'],
+    ['with TypeORM 0.3', 'typeorm-0.3.31'],
+  ])('has a program that runs %s', async (_, typeorm) => {
+    await project.use('typeorm', typeorm);
     const [kms, database, keys] = await Promise.all([
       startKmsEmulator({ createKeys: ['alias/card-a', 'alias/card-b'], unsafeOnPlaintext: recordKey }),
       freshDatabase(),
@@ -114,6 +118,7 @@ describe('the README', () => {
       await project.write('left-open.mjs', compile(program.replace('await seal.close();', '')));
       await project.node(['left-open.mjs'], env);
     } finally {
+      await project.use('typeorm', 'typeorm');
       await Promise.all([kms.close(), database.drop(), keys.drop()]);
     }
   });

@@ -35,6 +35,8 @@ export interface PackedProject {
     args: readonly string[],
     env?: Readonly<Record<string, string>>,
   ): Promise<{ stdout: string; stderr: string }>;
+  /** Links another package of this checkout in the place of an installed one. */
+  use(name: string, other: string): Promise<void>;
   tsc(...args: string[]): Promise<{ stdout: string; stderr: string }>;
   remove(): Promise<void>;
 }
@@ -67,6 +69,10 @@ export async function packProject(): Promise<PackedProject> {
       return file;
     },
     node: (args, env) => node(folder, args, env),
+    use: async (name, other) => {
+      await rm(join(folder, 'node_modules', name));
+      await link(folder, name, other);
+    },
     tsc: (...args) => node(folder, [join(root, 'node_modules/typescript/bin/tsc'), ...args]),
     remove: () => rm(folder, { recursive: true, force: true }),
   };
@@ -74,10 +80,10 @@ export async function packProject(): Promise<PackedProject> {
 
 export const readRepositoryFile = (path: string): Promise<string> => readFile(join(root, path), 'utf8');
 
-async function link(folder: string, name: string): Promise<void> {
+async function link(folder: string, name: string, from = name): Promise<void> {
   const path = join(folder, 'node_modules', name);
   await mkdir(dirname(path), { recursive: true });
-  await symlink(join(root, 'node_modules', name), path);
+  await symlink(join(root, 'node_modules', from), path);
 }
 
 function node(cwd: string, args: readonly string[], env: Readonly<Record<string, string>> = {}) {
