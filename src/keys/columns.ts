@@ -112,6 +112,7 @@ function assertSame(first: FieldDeclaration, second: FieldDeclaration): void {
     codec: first.codec === second.codec,
     pad: (first.pad ?? 0) === (second.pad ?? 0),
     bound: (first.bound ?? false) === (second.bound ?? false),
+    mask: first.mask === second.mask,
     blindIndex:
       (first.blindIndex === undefined) === (second.blindIndex === undefined) &&
       first.blindIndex?.normalize === second.blindIndex?.normalize,

@@ -1,5 +1,6 @@
 /** What an ORM folder takes: sealing and opening of whole pages, column by column. */
 import type { CodecName } from '../cell/codecs.js';
+import type { MaskName } from '../cell/mask.js';
 import type { FieldSealError } from '../errors.js';
 
 /**
@@ -22,6 +23,8 @@ export interface FieldDeclaration {
   readonly bound?: boolean;
   /** Whether the column has a blind index, and what is applied to a value before it is indexed. */
   readonly blindIndex?: { readonly normalize?: (value: never) => unknown };
+  /** A truncated form of each value, to be stored beside its cell. */
+  readonly mask?: MaskName;
 }
 
 /** A declared column; a handle that only the field seal which made it understands. */
@@ -47,6 +50,8 @@ export interface SealedColumn {
   readonly fingerprints: readonly (string | null)[];
   /** 16 bytes each; undefined where the column has no blind index. */
   readonly indexes: readonly (Buffer | null)[] | undefined;
+  /** Undefined where the column has no mask. */
+  readonly masks: readonly (string | null)[] | undefined;
 }
 
 /** Cells of one column, one per row. `null` and `undefined` stay unset. */

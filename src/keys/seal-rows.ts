@@ -1,6 +1,7 @@
 /** Sealing of the rows of one statement. */
 import { blindIndexes } from '../cell/blind-index.js';
 import type { DataKey } from '../cell/data-key.js';
+import { maskOf } from '../cell/mask.js';
 import { sealCells } from '../cell/seal.js';
 import { isFieldSealError, QueryError, SealError } from '../errors.js';
 import type { Columns, DeclaredColumn } from './columns.js';
@@ -69,11 +70,21 @@ function sealColumn(
 ): SealedColumn {
   const { policy, cells: column, declaration } = declared;
   const indexes = declaration.blindIndex === undefined ? undefined : writtenIndexes(parts, declared, values);
+  const masks = writtenMasks(declared, values);
   const { cells, bytes } = sealCells(policy.suite, column, values, keys, bindings);
   parts.pools.get(policy.purpose)!.count(keys, cells, bytes);
   const fingerprints = cells.map((cell, row) => (cell === null ? null : keys[row]!.fingerprint));
   parts.sealed(cells.reduce((count, cell) => (cell === null ? count : count + 1), 0));
-  return { cells, fingerprints, indexes };
+  return { cells, fingerprints, indexes, masks };
+}
+
+function writtenMasks(
+  declared: DeclaredColumn,
+  values: readonly unknown[],
+): readonly (string | null)[] | undefined {
+  const { mask } = declared.declaration;
+  if (mask === undefined) return undefined;
+  return values.map((value) => (isUnset(value) ? null : maskOf(mask, value, nameOf(declared))));
 }
 
 function writtenIndexes(
