@@ -82,6 +82,7 @@ export function attachFieldSeal<T extends DataSource>(
     for (const metadata of dataSource.entityMetadatas) {
       for (const column of columnsOf(metadata)) {
         columnInternals(column.cell).transformer = new ColumnTransformer(column, openLater);
+        if (column.mask) columnInternals(column.mask).transformer = undefined;
       }
     }
     selfCheck(context);

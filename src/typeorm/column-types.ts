@@ -13,17 +13,23 @@ interface PhysicalType {
   readonly type: ColumnType;
   readonly length?: number;
 }
-type PhysicalTypes = Readonly<Record<'cell' | 'fingerprint' | 'index', PhysicalType>>;
+type PhysicalTypes = Readonly<Record<'cell' | 'fingerprint' | 'index' | 'mask', PhysicalType>>;
 
 const BINARY_16: PhysicalType = { type: 'binary', length: 16 };
 const BLOB: PhysicalType = { type: 'blob' };
+const MASK: PhysicalType = { type: 'varchar', length: 32 };
 
 const TYPES: Readonly<Record<Family, PhysicalTypes>> = {
-  postgres: { cell: { type: 'bytea' }, fingerprint: { type: 'uuid' }, index: { type: 'bytea' } },
+  postgres: {
+    cell: { type: 'bytea' },
+    fingerprint: { type: 'uuid' },
+    index: { type: 'bytea' },
+    mask: MASK,
+  },
   // Outside its strict mode a MySQL server cuts bytes off that its column does not hold, and only warns. A longblob
   // holds 4 GiB, more than any statement carries.
-  mysql: { cell: { type: 'longblob' }, fingerprint: BINARY_16, index: BINARY_16 },
-  sqlite: { cell: BLOB, fingerprint: BLOB, index: BLOB },
+  mysql: { cell: { type: 'longblob' }, fingerprint: BINARY_16, index: BINARY_16, mask: MASK },
+  sqlite: { cell: BLOB, fingerprint: BLOB, index: BLOB, mask: MASK },
 };
 
 const FAMILIES: ReadonlyMap<string, Family> = new Map<string, Family>([

@@ -3,6 +3,7 @@
  * is attached, that object refuses every value: a forgotten `attachFieldSeal` stores and shows nothing.
  */
 import type { CodecName } from '../cell/codecs.js';
+import type { MaskName } from '../cell/mask.js';
 import { ConfigError, OpenError, SealError } from '../errors.js';
 import {
   callback,
@@ -34,7 +35,10 @@ export interface EncryptedOptions {
   readonly type?: CodecName;
   /** Whether the field may be null. Null stays NULL in the cell and in its siblings. Default false. */
   readonly nullable?: boolean;
-  /** Column of the cell; siblings are `<name>_key` and `<name>_bidx`. Default: what the naming strategy gives. */
+  /**
+   * Column of the cell; siblings are `<name>_key`, `<name>_bidx` and `<name>_mask`. Default: what the naming strategy
+   * gives, except for the mask, which is `<property>_mask`.
+   */
   readonly name?: string;
   /** Column of the fingerprint, where `<name>_key` is taken. */
   readonly keyColumn?: string;
@@ -47,6 +51,18 @@ export interface EncryptedOptions {
   readonly bind?: readonly string[] | false;
   /** Pins the authenticated context to `'entity.field'`, so that renaming the table or column orphans nothing. */
   readonly context?: string;
+  /**
+   * Stores a truncated card number for display in `<name>_mask`: `'last4'` gives `1111`, `'first6last4'` (15 digits and
+   * more) `411111******1111`. Type string only; a value that is not 13 to 19 digits is refused. It is read as the property
+   * `<property>Mask`, which the class may declare (`panMask?: string | null`) without a decorator; writing that property
+   * changes nothing. Whoever reads the table reads the mask. Default: none.
+   */
+  readonly mask?: MaskName;
+  /**
+   * Required where one field has a blind index and a mask: with the key of the index, the removed digits could be found
+   * by trying (PCI DSS 3.5.1). It says that the index is a keyed hash and that its key is kept from readers of the table.
+   */
+  readonly control?: 'keyed-hash';
   /** Pads values to a multiple of this many bytes, 1 to 255. Default: no padding. */
   readonly pad?: number;
 }
@@ -63,6 +79,8 @@ const OPTIONS = {
   bind: optional(binding()),
   context: optional(text("'entity.field'", (value) => /^[^.]+\..+$/u.test(value))),
   pad: optional(wholeNumber(1, 255)),
+  mask: optional<MaskName>(oneOf(['last4', 'first6last4'])),
+  control: optional(oneOf(['keyed-hash'])),
 };
 
 // PCI DSS 3.3.1: sensitive authentication data is not stored after authorisation, even encrypted.
@@ -110,7 +128,32 @@ export function declarationOf(transformer: unknown): Declaration | undefined {
 function parseDeclaration(options: EncryptedOptions, field: string, designType: unknown) {
   refuseNeverStored(field, options.name);
   const parsed = parseOptions(OPTIONS, options, `@Encrypted ${field}`);
-  return Object.freeze({ ...parsed, type: parsed.type ?? typeOfDesign(designType) });
+  const declared = Object.freeze({ ...parsed, type: parsed.type ?? typeOfDesign(designType) });
+  refuseUnsafeMask(declared, field);
+  return declared;
+}
+
+interface Masked {
+  readonly mask: MaskName | undefined;
+  readonly type: CodecName;
+  readonly blindIndex: object | undefined;
+  readonly control: 'keyed-hash' | undefined;
+}
+
+function refuseUnsafeMask({ mask, type, blindIndex, control }: Masked, field: string): void {
+  if (mask === undefined) return;
+  if (type !== 'string') {
+    throw new ConfigError(
+      'ERR_CONFIG_FIELD',
+      `@Encrypted ${field}: expected type 'string' for the mask ${mask}, got '${type}'; a mask is a part of a card number.`,
+    );
+  }
+  if (blindIndex === undefined || control === 'keyed-hash') return;
+  throw new ConfigError(
+    'ERR_CONFIG_FIELD',
+    `@Encrypted ${field}: blind index and mask of one card number can be correlated if the index key leaks (PCI DSS ` +
+      "3.5.1); declare control: 'keyed-hash' where that key is kept from readers of the table, or leave one of the two out.",
+  );
 }
 
 function refuseNeverStored(field: string, column: string | undefined): void {

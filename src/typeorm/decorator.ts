@@ -1,11 +1,7 @@
 /** `@Encrypted`: registers the cell column, its siblings and their indexes with TypeORM. */
 import { Column, getMetadataArgsStorage, type ColumnOptions } from 'typeorm';
-import { physical } from './column-types.js';
 import { Declaration, type EncryptedOptions } from './declaration.js';
-
-/** Property (and by default column) names of the siblings of a field. */
-export const keyProperty = (property: string): string => `${property}_key`;
-export const indexProperty = (property: string): string => `${property}_bidx`;
+import { columnsOfField } from './field-columns.js';
 
 /**
  * Encrypts a property of an entity: on save it is sealed under a data key of the purpose, the key's fingerprint goes
@@ -22,25 +18,10 @@ export function Encrypted(options: EncryptedOptions): PropertyDecorator {
       `${target.constructor.name}.${name}`,
       designType(target, property),
     );
-    const { nullable, keyColumn, blindIndex } = declaration.options;
-    const cellName = declaration.options.name;
-    Column(physical('cell', { nullable, transformer: declaration, ...named(cellName) }))(target, name);
-
-    const keyName = keyColumn ?? (cellName && keyProperty(cellName));
-    addSibling(
-      target,
-      keyProperty(name),
-      physical('fingerprint', { nullable, select: false, ...named(keyName) }),
-    );
-    addIndex(target, keyProperty(name), false);
-    if (blindIndex) {
-      const indexName = cellName && indexProperty(cellName);
-      addSibling(
-        target,
-        indexProperty(name),
-        physical('index', { nullable, select: false, ...named(indexName) }),
-      );
-      addIndex(target, indexProperty(name), blindIndex.unique);
+    for (const { property: sibling, options: column, isHidden, index } of columnsOfField(name, declaration)) {
+      if (isHidden) addHidden(target, sibling, column);
+      else Column(column)(target, sibling);
+      if (index) addIndex(target, sibling, index.unique);
     }
   };
 }
@@ -49,7 +30,7 @@ export function Encrypted(options: EncryptedOptions): PropertyDecorator {
  * A physical, migrated column that is never mapped on the entity. A regular column with `select: false` would be set to
  * null on the object after a save, and written as NULL by the next one; `virtual` ones are left alone.
  */
-function addSibling(target: object, propertyName: string, options: ColumnOptions): void {
+function addHidden(target: object, propertyName: string, options: ColumnOptions): void {
   getMetadataArgsStorage().columns.push({
     target: target.constructor,
     propertyName,
@@ -61,8 +42,6 @@ function addSibling(target: object, propertyName: string, options: ColumnOptions
 function addIndex(target: object, propertyName: string, unique: boolean): void {
   getMetadataArgsStorage().indices.push({ target: target.constructor, columns: [propertyName], unique });
 }
-
-const named = (name: string | undefined): { readonly name?: string } => (name === undefined ? {} : { name });
 
 function designType(target: object, property: string | symbol): unknown {
   const reflect = Reflect as {

@@ -41,6 +41,9 @@ export function deriveRows(
     const derived = copyOf(columns, row);
     columns.forEach((column, i) => {
       if (inputs[i]!.values[at] !== undefined) place(derived, column, sealed[i]!, at);
+      // Without a value there is no mask, whatever the caller's object shows.
+      else if (column.mask?.getEntityValue(derived) !== undefined)
+        setProperty(derived, column.mask, undefined);
     });
     return derived;
   });
@@ -87,14 +90,17 @@ function copyOf(columns: readonly EncryptedColumn[], row: Row): Row {
 
 function place(derived: Row, column: EncryptedColumn, sealed: SealedColumn, at: number): void {
   const cell = sealed.cells[at] ?? null;
-  set(derived, column.cell, cell && new SealedCell(cell));
+  setProperty(derived, column.cell, cell && new SealedCell(cell));
   const fingerprint = sealed.fingerprints[at] ?? null;
-  set(derived, column.key, fingerprint && storedFingerprint(column.key, fingerprint));
-  if (column.index) set(derived, column.index, sealed.indexes?.[at] ?? null);
+  setProperty(derived, column.key, fingerprint && storedFingerprint(column.key, fingerprint));
+  if (column.index) setProperty(derived, column.index, sealed.indexes?.[at] ?? null);
+  if (column.mask) setProperty(derived, column.mask, sealed.masks?.[at] ?? null);
 }
 
-function set(derived: Row, column: ColumnMetadata, value: unknown): void {
-  let parent = derived;
-  for (const name of column.embeddedMetadata?.parentPropertyNames ?? []) parent = parent[name] as Row;
+/** Sets a property by its path; unlike `setEntityValue`, makes no object of an embedded class, with its own defaults. */
+export function setProperty(row: Row, column: ColumnMetadata, value: unknown): void {
+  let parent = row;
+  for (const name of column.embeddedMetadata?.parentPropertyNames ?? [])
+    parent = (parent[name] ??= {}) as Row;
   parent[column.propertyName] = value;
 }

@@ -5,8 +5,9 @@ import type { FieldColumn, FieldSealPages } from '../keys/field-seal.js';
 import { boundColumns, type BoundColumn } from './bound-columns.js';
 import { familyOf, type Family } from './column-types.js';
 import { declarationOf, type Declaration } from './declaration.js';
-import { indexProperty, keyProperty } from './decorator.js';
+import { indexProperty, keyProperty, maskProperty } from './field-columns.js';
 import type { ColumnMetadata } from './internals.js';
+import { isMaskMark } from './mask-column.js';
 
 /** One encrypted column of one entity. */
 export interface EncryptedColumn {
@@ -17,6 +18,8 @@ export interface EncryptedColumn {
   readonly key: ColumnMetadata;
   /** Sibling with the blind index. */
   readonly index: ColumnMetadata | undefined;
+  /** Sibling with a truncated form of the value, which the entity shows. */
+  readonly mask: ColumnMetadata | undefined;
   readonly bound: readonly BoundColumn[];
   readonly handle: FieldColumn;
   /** Entity and property, for messages. */
@@ -59,6 +62,11 @@ export function findColumn(columns: readonly EncryptedColumn[], path: string): E
   return columns.find((column) => column.cell.propertyPath === path);
 }
 
+/** The columns that are written together with the cell. */
+export function siblingsOf({ key, index, mask }: EncryptedColumn): readonly ColumnMetadata[] {
+  return [key, index, mask].filter((sibling) => sibling !== undefined);
+}
+
 function bindColumn(
   family: Family,
   metadata: EntityMetadata,
@@ -79,6 +87,7 @@ function bindColumn(
     codec: options.type,
     ...(options.pad !== undefined && { pad: options.pad }),
     ...(options.bind !== undefined && { bound: options.bind !== false }),
+    ...(options.mask !== undefined && { mask: options.mask }),
     ...(blindIndex && { blindIndex: blindIndex.normalize ? { normalize: blindIndex.normalize } : {} }),
   });
   return {
@@ -86,6 +95,7 @@ function bindColumn(
     cell,
     key: sibling(metadata, cell, keyProperty, label),
     index: blindIndex && sibling(metadata, cell, indexProperty, label),
+    mask: options.mask && sibling(metadata, cell, maskProperty, label),
     bound,
     handle,
     label,
@@ -135,7 +145,8 @@ function sibling(
 ): ColumnMetadata {
   const path = cell.propertyPath.slice(0, -cell.propertyName.length) + nameOf(cell.propertyName);
   const column = metadata.columns.find((candidate) => candidate.propertyPath === path);
-  if (column?.isVirtual && !isDeclaredByUser(metadata, cell, column.propertyName)) return column;
+  const isOurs = column?.isVirtual === true || isMaskMark(column?.transformer);
+  if (column && isOurs && !isDeclaredByUser(metadata, cell, column.propertyName)) return column;
   throw new ConfigError(
     'ERR_CONFIG_FIELD',
     `${label}: expected the property ${path} to be free for the sibling column, got a column of the entity's own. Rename that property.`,
@@ -146,8 +157,11 @@ function sibling(
 function isDeclaredByUser(metadata: EntityMetadata, cell: ColumnMetadata, property: string): boolean {
   const targets = [...metadata.inheritanceTree, cell.target];
   return getMetadataArgsStorage().columns.some(
-    ({ target, propertyName, mode }) =>
-      targets.includes(target) && propertyName === property && mode !== 'virtual',
+    ({ target, propertyName, mode, options }) =>
+      targets.includes(target) &&
+      propertyName === property &&
+      mode !== 'virtual' &&
+      !isMaskMark(options.transformer),
   );
 }
 

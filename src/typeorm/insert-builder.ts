@@ -4,10 +4,11 @@ import { refuseBareTable } from './bare-table.js';
 import { familyOf, type Family } from './column-types.js';
 import { isEqualOnConflict } from './conflicts.js';
 import { deriveRows, valuesOf } from './derived-rows.js';
-import type { EncryptedColumn } from './encrypted-column.js';
+import { siblingsOf, type EncryptedColumn } from './encrypted-column.js';
 import type { BuilderClass, ColumnMetadata, InsertInternals, Row } from './internals.js';
 import { mainMetadata, type BuilderContext } from './query-builders.js';
 import { restorePlaintext } from './returned-cells.js';
+import { showMasks } from './shown-masks.js';
 
 export function insertBuilder(
   context: BuilderContext,
@@ -19,6 +20,8 @@ export function insertBuilder(
   return class FieldSealInsertQueryBuilder extends Plain {
     /** Set while SQL is made: the rows that take the place of the user's. */
     #derived: Row[] | undefined;
+    /** The rows of the SQL that was made last. */
+    #written: readonly Row[] = [];
 
     override async execute(): ReturnType<InsertInternals['execute']> {
       const columns = this.#columns();
@@ -26,7 +29,11 @@ export function insertBuilder(
       const rows = super.getValueSets();
       await seal.prepare(valuesOf(columns, rows));
       const write = () => super.execute();
-      return this.expressionMap.returning ? restorePlaintext(columns, rows, write) : write();
+      const { returning, updateEntity } = this.expressionMap;
+      const result = await (returning ? restorePlaintext(columns, rows, write) : write());
+      const stored = columns.filter((column) => isStored(column, this.expressionMap));
+      showMasks(stored, this.#written, result.generatedMaps, updateEntity ? rows : []);
+      return result;
     }
 
     override getQuery(): string {
@@ -39,7 +46,7 @@ export function insertBuilder(
       const { onUpdate } = this.expressionMap;
       try {
         if (!this.expressionMap.insertFromSelect) {
-          this.#derived = deriveRows(dataSource, seal, columns, super.getValueSets());
+          this.#written = this.#derived = deriveRows(dataSource, seal, columns, super.getValueSets());
         }
         if (onUpdate) this.expressionMap.onUpdate = withSiblings(family, columns, onUpdate);
         return super.getQuery();
@@ -68,8 +75,18 @@ export function insertBuilder(
   };
 }
 
-const siblingsOf = (column: EncryptedColumn): ColumnMetadata[] =>
-  column.index ? [column.key, column.index] : [column.key];
+/** Whether every row of the statement ends up with its own cell; where rows may be left as they were, nobody knows. */
+function isStored(
+  { cell }: EncryptedColumn,
+  { onIgnore, onUpdate }: InsertInternals['expressionMap'],
+): boolean {
+  if (onIgnore) return false;
+  if (!onUpdate) return true;
+  const { overwrite, overwriteCondition, skipUpdateIfNoValuesChanged } = onUpdate;
+  return (
+    !overwriteCondition && !skipUpdateIfNoValuesChanged && overwrite?.includes(cell.databaseName) === true
+  );
+}
 
 function addSiblings(columns: readonly EncryptedColumn[], inserted: ColumnMetadata[]): ColumnMetadata[] {
   const all = new Set(inserted);

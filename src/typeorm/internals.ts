@@ -34,9 +34,18 @@ export interface ExpressionMapInternals {
   readonly insertFromSelect?: unknown;
   readonly returning?: string | readonly string[];
   readonly extraReturningColumns: readonly ColumnMetadata[];
+  /** Whether generated values are merged into the objects that were written. */
+  readonly updateEntity: boolean;
+  /** INSERT … ON CONFLICT DO NOTHING. */
+  readonly onIgnore?: boolean;
   readonly whereEntities: readonly Row[];
   /** Replaced while SQL is made, so that an upsert overwrites the siblings together with their cell. */
-  onUpdate?: { readonly overwrite?: readonly string[]; readonly conflict?: string | readonly string[] };
+  onUpdate?: {
+    readonly overwrite?: readonly string[];
+    readonly conflict?: string | readonly string[];
+    readonly overwriteCondition?: unknown;
+    readonly skipUpdateIfNoValuesChanged?: boolean;
+  };
 }
 
 /** Protected members common to all builders. */
@@ -90,7 +99,7 @@ export interface InsertInternals extends QueryBuilderInternals {
 }
 
 export interface UpdateInternals extends QueryBuilderInternals {
-  execute(): Promise<{ readonly generatedMaps: Row[] }>;
+  execute(): Promise<{ readonly generatedMaps: Row[]; readonly affected?: number }>;
   /** The object given to `set()`. */
   getValueSet(): Row;
   where(where: unknown, parameters?: unknown): this;
@@ -125,6 +134,8 @@ export interface EntityManagerInternals {
 export interface ColumnInternals {
   /** Public in effect, declared read-only by none of the versions; replaced when a data source is bound. */
   transformer?: unknown;
+  /** Of the same kind; whether an UPDATE may set the column, and whether a changed value is a reason for one. */
+  isUpdate: boolean;
 }
 
 export const internalsOf = (dataSource: DataSource): DataSourceInternals =>

@@ -1,5 +1,5 @@
 /** Cells that a statement returned (`RETURNING *`) and TypeORM merged into the user's objects, taken out again. */
-import type { EncryptedColumn } from './encrypted-column.js';
+import { siblingsOf, type EncryptedColumn } from './encrypted-column.js';
 import type { Row } from './internals.js';
 
 /** Runs a write and leaves the encrypted properties of `rows` as they were, whatever the database returned. */
@@ -22,9 +22,10 @@ export async function restorePlaintext<T extends { readonly generatedMaps: Row[]
 }
 
 /** A generated value is what the database made up; a cell is not, and is no value of the field. */
-function forget(generated: Row | undefined, { cell, key, index }: EncryptedColumn): void {
+function forget(generated: Row | undefined, encrypted: EncryptedColumn): void {
   if (!generated) return;
-  for (const column of index ? [cell, key, index] : [cell, key]) {
-    if (column.getEntityValue(generated) !== undefined) column.setEntityValue(generated, undefined);
+  for (const column of [encrypted.cell, ...siblingsOf(encrypted)]) {
+    if (column !== encrypted.mask && column.getEntityValue(generated) !== undefined)
+      column.setEntityValue(generated, undefined);
   }
 }

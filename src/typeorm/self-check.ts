@@ -149,6 +149,7 @@ function canarySeal(): CanarySeal {
         cells: values.map((value) => (value === undefined ? null : make(64))),
         fingerprints: values.map(() => '00000000-0000-4000-8000-000000000000'),
         indexes: values.map(() => randomBytes(16)),
+        masks: values.map(() => 'mask'),
       })),
     openPage: () => Promise.resolve([]),
     searchIndexes: () => [make(16)],

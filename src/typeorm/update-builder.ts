@@ -3,10 +3,12 @@ import { InstanceChecker } from 'typeorm';
 import { QueryError, SealError } from '../errors.js';
 import { refuseBareTable } from './bare-table.js';
 import { deriveRows, valuesOf } from './derived-rows.js';
-import type { EncryptedColumn } from './encrypted-column.js';
+import { siblingsOf, type EncryptedColumn } from './encrypted-column.js';
 import type { BuilderClass, Row, UpdateInternals } from './internals.js';
+import { writingMasks } from './mask-column.js';
 import { mainMetadata, type BuilderContext } from './query-builders.js';
 import { restorePlaintext } from './returned-cells.js';
+import { showMasks } from './shown-masks.js';
 
 export function updateBuilder(
   context: BuilderContext,
@@ -16,6 +18,8 @@ export function updateBuilder(
 
   return class FieldSealUpdateQueryBuilder extends Plain {
     #derived: Row | undefined;
+    /** The set of the SQL that was made last. */
+    #written: Row = {};
     /** What plain equality in the criteria says about every matched row; undefined once there are alternatives. */
     #criteria: Row | undefined = {};
 
@@ -25,8 +29,13 @@ export function updateBuilder(
       const set = super.getValueSet();
       await seal.prepare(valuesOf(columns, [set]));
       const write = () => super.execute();
-      const { returning, whereEntities } = this.expressionMap;
-      return returning ? restorePlaintext(columns, [set, ...whereEntities], write) : write();
+      const { returning, whereEntities, updateEntity } = this.expressionMap;
+      const result = await (returning ? restorePlaintext(columns, [set, ...whereEntities], write) : write());
+      if (whereEntities.length === 0 || result.affected === 0) return result;
+      const stored = columns.filter(({ cell }) => cell.getEntityValue(set) !== undefined);
+      const written = whereEntities.map(() => this.#written);
+      showMasks(stored, written, result.generatedMaps, updateEntity ? whereEntities : []);
+      return result;
     }
 
     override getQuery(): string {
@@ -36,8 +45,8 @@ export function updateBuilder(
         return super.getQuery();
       }
       try {
-        this.#derived = this.#derive(columns);
-        return super.getQuery();
+        this.#written = this.#derived = this.#derive(columns);
+        return writingMasks(columns, () => super.getQuery());
       } finally {
         this.#derived = undefined;
       }
@@ -82,7 +91,8 @@ export function updateBuilder(
     #derive(columns: readonly EncryptedColumn[]): Row {
       const set = super.getValueSet();
       const known = this.#criteria ?? {};
-      for (const column of columns) refuseUnsafeSet(column, set, known);
+      const isSave = this.expressionMap.whereEntities.length > 0;
+      for (const column of columns) refuseUnsafeSet(column, set, known, isSave);
       const [derived] = deriveRows(dataSource, seal, columns, [set], (row) => ({ ...known, ...row }));
       return derived!;
     }
@@ -121,22 +131,25 @@ function withoutInexact(columns: readonly EncryptedColumn[], pinned: Row): Row {
   return Object.fromEntries(Object.entries(pinned).filter(([property]) => !inexact.has(property)));
 }
 
-function refuseUnsafeSet({ cell, key, index, bound, label }: EncryptedColumn, set: Row, known: Row): void {
+function refuseUnsafeSet(column: EncryptedColumn, set: Row, known: Row, isSave: boolean): void {
+  const { cell, mask, bound, label } = column;
   const isSet = cell.getEntityValue(set) !== undefined;
-  for (const sibling of [key, index]) {
-    if (sibling && sibling.getEntityValue(set) !== undefined) {
+  for (const sibling of siblingsOf(column)) {
+    // Whoever gives or saves a whole entity gives its mask along; that of the value takes its place, if there is a value.
+    if (sibling === mask && (isSet || isSave)) continue;
+    if (sibling.getEntityValue(set) !== undefined) {
       throw new QueryError(
         'ERR_QUERY_UNSUPPORTED',
         `${sibling.propertyPath} is written together with ${label} and cannot be set. Set ${cell.propertyPath} instead.`,
       );
     }
   }
-  for (const { column } of bound) {
-    const value: unknown = column.getEntityValue(set);
-    if (value === undefined || isSet || value === column.getEntityValue(known)) continue;
+  for (const { column: boundTo } of bound) {
+    const value: unknown = boundTo.getEntityValue(set);
+    if (value === undefined || isSet || value === boundTo.getEntityValue(known)) continue;
     throw new SealError(
       'ERR_SEAL_BINDING',
-      `${label} is bound to ${column.propertyPath}: changing that alone would make its cell unreadable. ` +
+      `${label} is bound to ${boundTo.propertyPath}: changing that alone would make its cell unreadable. ` +
         `Set ${cell.propertyPath} in the same statement.`,
     );
   }

@@ -42,9 +42,26 @@ describe('@Encrypted', () => {
     [{ purpose: 'p', bind: ['id', 'id'] }, /each property once/],
     [{ purpose: 'p', pad: 256 }, /pad/],
     [{ purpose: 'p', context: 'nodot' }, /'entity.field'/],
+    [{ purpose: 'p', mask: 'first8' }, /one of 'last4', 'first6last4'/],
+    [{ purpose: 'p', control: 'none' }, /'keyed-hash'/],
   ])('explains %j', (options, message) => {
     expect(declare('secret', options)).toThrow(message);
     expect(declare('secret', options)).toThrow(expect.objectContaining({ code: 'ERR_CONFIG_OPTION' }));
+  });
+});
+
+describe('a mask', () => {
+  it('beside a blind index must be declared', () => {
+    const both = { purpose: 'card-number', mask: 'last4', blindIndex: true };
+    expect(declare('pan', both)).toThrow(expect.objectContaining({ code: 'ERR_CONFIG_FIELD' }));
+    expect(declare('pan', { ...both, control: 'keyed-hash' })).not.toThrow();
+    expect(declare('pan', { ...both, blindIndex: undefined })).not.toThrow();
+  });
+
+  it('is for strings only', () => {
+    expect(declare('pan', { purpose: 'card-number', mask: 'last4', type: 'number' })).toThrow(
+      expect.objectContaining({ code: 'ERR_CONFIG_FIELD' }),
+    );
   });
 });
 
@@ -141,7 +158,13 @@ describe('attachFieldSeal', () => {
       @Encrypted({ purpose: 'personal-data' }) pan!: string;
       @Column('text') pan_key!: string;
     }
-    for (const entity of [Indexed, UniqueCell, OwnSibling]) {
+    @Entity()
+    class OwnMask {
+      @PrimaryColumn('int') id!: number;
+      @Encrypted({ purpose: 'personal-data', mask: 'last4' }) pan!: string;
+      @Column('text') panMask!: string;
+    }
+    for (const entity of [Indexed, UniqueCell, OwnSibling, OwnMask]) {
       await expect(attach(entity)).rejects.toMatchObject({ code: 'ERR_CONFIG_FIELD' });
     }
   });
