@@ -4,6 +4,7 @@ import { ConfigError } from '../errors.js';
 import { isFieldSeal, type FieldSealPages } from '../keys/field-seal.js';
 import { describeValue, flag, optionError, parseOptions, withDefault } from '../keys/options.js';
 import { familyOf, refuseLateAttach, withTypesOf } from './column-types.js';
+import { addChecks } from './check-constraints.js';
 import { bindColumns, type ColumnsOf } from './encrypted-column.js';
 import { overrideManager } from './entity-manager.js';
 import { makeFallback } from './fallback-subscriber.js';
@@ -56,7 +57,7 @@ export function attachFieldSeal<T extends DataSource>(
   }
   if (seal === 'schema-only') {
     whenMetadataIsBuilt(dataSource, () => {
-      bindColumns(dataSource, schemaOnly);
+      addChecks(dataSource, bindColumns(dataSource, schemaOnly));
     });
     return dataSource;
   }
@@ -79,6 +80,7 @@ export function attachFieldSeal<T extends DataSource>(
 
   whenMetadataIsBuilt(dataSource, () => {
     columnsOf = bindColumns(dataSource, seal);
+    addChecks(dataSource, columnsOf);
     for (const metadata of dataSource.entityMetadatas) {
       for (const column of columnsOf(metadata)) {
         columnInternals(column.cell).transformer = new ColumnTransformer(column, openLater);

@@ -63,6 +63,13 @@ export interface EncryptedOptions {
    * by trying (PCI DSS 3.5.1). It says that the index is a keyed hash and that its key is kept from readers of the table.
    */
   readonly control?: 'keyed-hash';
+  /**
+   * On PostgreSQL, a CHECK constraint that refuses values which are no cells, and a fingerprint that is missing or not that
+   * of the cell, from whoever writes. It is part of the schema of attached DataSources only ('schema-only' included): the
+   * schema sync of one that is not attached drops it. Beware: when it refuses a row, PostgreSQL prints that row into its
+   * log and into the detail of the error. Other databases get no constraint, and a warning says so. Default false.
+   */
+  readonly check?: boolean;
   /** Pads values to a multiple of this many bytes, 1 to 255. Default: no padding. */
   readonly pad?: number;
 }
@@ -78,6 +85,7 @@ const OPTIONS = {
   blindIndex: optional(blindIndex()),
   bind: optional(binding()),
   context: optional(text("'entity.field'", (value) => /^[^.]+\..+$/u.test(value))),
+  check: withDefault(flag(), false),
   pad: optional(wholeNumber(1, 255)),
   mask: optional<MaskName>(oneOf(['last4', 'first6last4'])),
   control: optional(oneOf(['keyed-hash'])),

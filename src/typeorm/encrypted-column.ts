@@ -21,6 +21,8 @@ export interface EncryptedColumn {
   /** Sibling with a truncated form of the value, which the entity shows. */
   readonly mask: ColumnMetadata | undefined;
   readonly bound: readonly BoundColumn[];
+  /** Whether the database is to check that cell and fingerprint belong together. */
+  readonly isChecked: boolean;
   readonly handle: FieldColumn;
   /** Entity and property, for messages. */
   readonly label: string;
@@ -97,6 +99,7 @@ function bindColumn(
     index: blindIndex && sibling(metadata, cell, indexProperty, label),
     mask: options.mask && sibling(metadata, cell, maskProperty, label),
     bound,
+    isChecked: options.check,
     handle,
     label,
   };

@@ -138,6 +138,18 @@ export interface ColumnInternals {
   isUpdate: boolean;
 }
 
+type CheckMetadata = EntityMetadata['checks'][number];
+
+/** TypeORM does not export the class of check metadata; after it was built, nothing but these members is read. */
+export function checkMetadata(
+  entityMetadata: EntityMetadata,
+  name: string,
+  expression: string,
+): CheckMetadata {
+  const check = { entityMetadata, target: entityMetadata.target, name, expression };
+  return check as unknown as CheckMetadata;
+}
+
 export const internalsOf = (dataSource: DataSource): DataSourceInternals =>
   dataSource as unknown as DataSourceInternals;
 
