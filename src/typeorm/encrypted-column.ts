@@ -5,6 +5,7 @@ import type { FieldColumn, FieldSealPages } from '../keys/field-seal.js';
 import { boundColumns, type BoundColumn } from './bound-columns.js';
 import { familyOf, type Family } from './column-types.js';
 import { declarationOf, type Declaration } from './declaration.js';
+import { completeSchemas } from './entity-schema.js';
 import { indexProperty, keyProperty, maskProperty } from './field-columns.js';
 import type { ColumnMetadata } from './internals.js';
 import { isMaskMark } from './mask-column.js';
@@ -37,6 +38,7 @@ export type ColumnsOf = (metadata: EntityMetadata) => readonly EncryptedColumn[]
  */
 export function bindColumns(dataSource: DataSource, seal: Pick<FieldSealPages, 'column'>): ColumnsOf {
   const family = familyOf(dataSource);
+  completeSchemas(dataSource);
   const contexts = new Map<string, string>();
   const byMetadata = new Map<EntityMetadata, readonly EncryptedColumn[]>();
   for (const metadata of dataSource.entityMetadatas) {

@@ -3,6 +3,7 @@ export { attachFieldSeal } from './attach.js';
 export type { AttachOptions } from './attach.js';
 export type { BlindIndexOptions, EncryptedOptions } from './declaration.js';
 export { Encrypted } from './decorator.js';
+export { encryptedColumns } from './entity-schema.js';
 export { openRaw } from './open-raw.js';
 export type { RawMapping } from './open-raw.js';
 export { isSealed, Sealed } from './sealed.js';

@@ -136,6 +136,35 @@ export interface ColumnInternals {
   transformer?: unknown;
   /** Of the same kind; whether an UPDATE may set the column, and whether a changed value is a reason for one. */
   isUpdate: boolean;
+  /** Of the same kind; an EntitySchema cannot say it. */
+  isVirtual: boolean;
+}
+
+/** Of the same kind: computed from `isVirtual` when metadata is built. */
+export interface MetadataInternals {
+  nonVirtualColumns: ColumnMetadata[];
+}
+
+export const metadataInternals = (metadata: EntityMetadata): MetadataInternals => metadata;
+
+type IndexMetadata = EntityMetadata['indices'][number];
+
+/** TypeORM does not export the class of index metadata; after it was built, nothing but these members is read. */
+export function indexMetadata(
+  entityMetadata: EntityMetadata,
+  name: string,
+  column: ColumnMetadata,
+  isUnique: boolean,
+): IndexMetadata {
+  const index = { entityMetadata, target: entityMetadata.target, name, columns: [column], isUnique };
+  return {
+    ...index,
+    isSpatial: false,
+    isFulltext: false,
+    isNullFiltered: false,
+    synchronize: true,
+    columnNamesWithOrderingMap: { [column.databasePath]: 1 },
+  } as unknown as IndexMetadata;
 }
 
 type CheckMetadata = EntityMetadata['checks'][number];
