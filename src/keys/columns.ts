@@ -3,15 +3,17 @@ import { cellColumn } from '../cell/column.js';
 import type { CellColumn } from '../cell/column.js';
 import { ConfigError } from '../errors.js';
 import type { FieldSealEvent } from './events.js';
-import type { FieldColumn, FieldDeclaration } from './field-seal.js';
+import type { FieldColumn, FieldDeclaration, PreviousDeclaration } from './field-seal.js';
 import { nearestName } from './options.js';
 import type { Policy } from './policy.js';
+import { previousColumn, type PreviousColumn } from './previously.js';
 
 /** What stands behind a handle. */
 export interface DeclaredColumn {
   readonly declaration: FieldDeclaration;
   readonly policy: Policy;
   readonly cells: CellColumn;
+  readonly previous: PreviousColumn | undefined;
 }
 
 export class Columns {
@@ -52,11 +54,13 @@ export class Columns {
       pad: declaration.pad ?? 0,
       bound: declaration.bound ?? false,
     });
+    const previous = previousColumn(declaration, (parts) => this.cells(purpose, { ...parts, pad: 0 }));
     const column: FieldColumn = Object.freeze({ purpose, entity, field, codec });
     this.#declared.set(column, {
       declaration: Object.freeze({ ...declaration }),
       policy: this.policy(purpose),
       cells,
+      previous,
     });
     this.#byContext.set(context, column);
     this.#warnOfUnboundPan(declaration);
@@ -113,6 +117,7 @@ function assertSame(first: FieldDeclaration, second: FieldDeclaration): void {
     pad: (first.pad ?? 0) === (second.pad ?? 0),
     bound: (first.bound ?? false) === (second.bound ?? false),
     mask: first.mask === second.mask,
+    previously: samePrevious(first.previously, second.previously),
     blindIndex:
       (first.blindIndex === undefined) === (second.blindIndex === undefined) &&
       first.blindIndex?.normalize === second.blindIndex?.normalize,
@@ -124,4 +129,9 @@ function assertSame(first: FieldDeclaration, second: FieldDeclaration): void {
     `${first.entity}.${first.field} is declared twice, with another ${different.join(', ')} the second time; give one of ` +
       'the two fields a context of its own.',
   );
+}
+
+function samePrevious(first: PreviousDeclaration = {}, second: PreviousDeclaration = {}): boolean {
+  const settings = ['entity', 'field', 'codec', 'bound', 'convert', 'revert'] as const;
+  return settings.every((setting) => first[setting] === second[setting]);
 }

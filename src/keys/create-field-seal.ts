@@ -19,8 +19,9 @@ import type {
 } from './field-seal.js';
 import { Listener } from './listener.js';
 import { openPage } from './open-page.js';
-import type { CellsToOpen } from './open-page.js';
+import type { CellsToOpen, OpenPageParts } from './open-page.js';
 import { describeValue } from './options.js';
+import { openPreviously } from './previously.js';
 import { ProcessKeys } from './process-keys.js';
 import { searchIndexes, sealRows } from './seal-rows.js';
 import { bindingOf, parseValueOptions, ValueColumns } from './single-value.js';
@@ -146,12 +147,13 @@ class KeyedFieldSeal implements FieldSeal {
 
   async openPage(page: readonly CellsOfColumn[]): Promise<readonly OpenedColumn[]> {
     this.#assertOpen();
-    return this.#open(
-      page.map((cells) => {
-        const { cells: column, policy } = this.#columns.get(cells.column);
-        return { ...cells, column, accept: policy.accept.suites };
-      }),
-    );
+    const columns = page.map(({ column }) => this.#columns.get(column));
+    const cells = page.map((asked, i) => {
+      const { cells: column, policy } = columns[i]!;
+      return { ...asked, column, accept: policy.accept.suites };
+    });
+    const opened = await this.#open(cells);
+    return openPreviously(this.#openParts(), cells, columns, opened);
   }
 
   seal(purpose: string, name: string, value: unknown, options?: ValueOptions): Buffer {
@@ -223,7 +225,11 @@ class KeyedFieldSeal implements FieldSeal {
   }
 
   #open(page: readonly CellsToOpen[]): Promise<readonly OpenedColumn[]> {
-    const parts = {
+    return openPage(this.#openParts(), page);
+  }
+
+  #openParts(): OpenPageParts {
+    return {
       keyring: this.#keys.keyring,
       assertOpen: () => {
         this.#assertOpen();
@@ -233,7 +239,6 @@ class KeyedFieldSeal implements FieldSeal {
         this.#openFailures += failures;
       },
     };
-    return openPage(parts, page);
   }
 
   #sealParts(): Parameters<typeof sealRows>[0] {

@@ -9,6 +9,21 @@ import type { FieldSealError } from '../errors.js';
  */
 export const FIELD_SEAL_BRAND = Symbol.for('fieldseal/field-seal');
 
+/** How a column was declared before. What is left out was as it is. */
+export interface PreviousDeclaration {
+  readonly entity?: string;
+  readonly field?: string;
+  readonly codec?: CodecName;
+  readonly bound?: boolean;
+  /** Makes a value of the present type of one of the older; required where they differ. */
+  readonly convert?: (value: never) => unknown;
+  /**
+   * What a value of the present type was indexed as: of the older type, and normalised as it was then; undefined for a
+   * value that had none. Required where types differ and the column has a blind index.
+   */
+  readonly revert?: (value: never) => unknown;
+}
+
 /** Declares one encrypted column. Two declarations with the same entity and field must agree in everything. */
 export interface FieldDeclaration {
   readonly purpose: string;
@@ -25,6 +40,8 @@ export interface FieldDeclaration {
   readonly blindIndex?: { readonly normalize?: (value: never) => unknown };
   /** A truncated form of each value, to be stored beside its cell. */
   readonly mask?: MaskName;
+  /** Opens and finds cells of this older declaration as well. Nothing is sealed under it. */
+  readonly previously?: PreviousDeclaration;
 }
 
 /** A declared column; a handle that only the field seal which made it understands. */
@@ -61,6 +78,8 @@ export interface CellsOfColumn {
   /** Fingerprints from the sibling column where they were read; a difference to the cell's is refused. */
   readonly fingerprints?: readonly (string | null | undefined)[];
   readonly bindings?: readonly (Uint8Array | undefined)[];
+  /** Bindings under the older declaration; required where that is bound. */
+  readonly previousBindings?: readonly (Uint8Array | undefined)[];
 }
 
 /** Opened values of one column. `values[row]` is undefined where `failures` has the row, null where there was no cell. */
@@ -93,7 +112,8 @@ export interface FieldSealPages {
    */
   openPage(page: readonly CellsOfColumn[]): Promise<readonly OpenedColumn[]>;
   /**
-   * Blind index values under which rows with this value may be stored: one per index key version of the policy.
+   * Blind index values under which rows with this value may be stored: one per index key version of the policy, the one
+   * that is written first, and as many for an older declaration.
    * Synchronous, no I/O.
    * @throws SealError `ERR_SEAL_TYPE`, `ERR_SEAL_VALUE`; QueryError `ERR_QUERY_NO_BLIND_INDEX`.
    */

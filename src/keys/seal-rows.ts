@@ -1,6 +1,8 @@
 /** Sealing of the rows of one statement. */
 import { blindIndexes } from '../cell/blind-index.js';
+import type { CellColumn } from '../cell/column.js';
 import type { DataKey } from '../cell/data-key.js';
+import type { IndexKey } from '../cell/index-key.js';
 import { maskOf } from '../cell/mask.js';
 import { sealCells } from '../cell/seal.js';
 import { isFieldSealError, QueryError, SealError } from '../errors.js';
@@ -45,8 +47,43 @@ export function searchIndexes(parts: SealRowsParts, column: FieldColumn, value: 
       `${where}: expected a value to search, got ${String(value)}; search for NULL instead.`,
     );
   }
+  const keys = parts.indexKeys.of(column.purpose);
   const normal = normalized(declared, [value]);
-  return parts.indexKeys.of(column.purpose).map((key) => blindIndexes(key, declared.cells, normal)[0]!);
+  const indexes = keys.map((key) => blindIndexes(key, declared.cells, normal)[0]!);
+  return [...indexes, ...previousIndexes(declared, keys, value, normal)];
+}
+
+/** Under the older declaration of the column; none where its rows are indexed the same way. */
+function previousIndexes(
+  { cells, previous }: DeclaredColumn,
+  keys: readonly IndexKey[],
+  value: unknown,
+  normal: readonly unknown[],
+): readonly Buffer[] {
+  if (previous === undefined) return [];
+  const { cells: before, revert } = previous;
+  if (revert === undefined) {
+    const isSame = before.entity === cells.entity && before.field === cells.field;
+    return isSame ? [] : keys.map((key) => blindIndexes(key, before, normal)[0]!);
+  }
+  const reverted = revertOne(before, revert as (value: unknown) => unknown, value);
+  return isUnset(reverted) ? [] : keys.map((key) => blindIndexes(key, before, [reverted])[0]!);
+}
+
+/** What `revert` throws may quote the value, so it is not passed on. */
+function revertOne(
+  { entity, field }: CellColumn,
+  revert: (value: unknown) => unknown,
+  value: unknown,
+): unknown {
+  try {
+    return revert(value);
+  } catch {
+    throw new SealError(
+      'ERR_SEAL_VALUE',
+      `${entity}.${field}: expected previously.revert to return a value or undefined, got an error; let it take every value of the field.`,
+    );
+  }
 }
 
 /** Purposes whose values are all unset need no key, and so no pool that is fresh. */

@@ -6,10 +6,7 @@ import type { CodecName } from '../cell/codecs.js';
 import type { MaskName } from '../cell/mask.js';
 import { ConfigError, OpenError, SealError } from '../errors.js';
 import {
-  callback,
   flag,
-  group,
-  listOf,
   oneOf,
   optional,
   optionError,
@@ -17,8 +14,8 @@ import {
   text,
   wholeNumber,
   withDefault,
-  type OptionRule,
 } from '../keys/options.js';
+import { binding, blindIndex, CODECS, context, previously } from './declaration-rules.js';
 
 /** Options of a blind index. What an index shows to a reader of the table: `docs/threat-model.md`. */
 export interface BlindIndexOptions {
@@ -26,6 +23,22 @@ export interface BlindIndexOptions {
   readonly unique?: boolean;
   /** Applied before indexing and searching, never to what is stored: `(pan: string) => pan.replaceAll(' ', '')`. */
   readonly normalize?: (value: never) => unknown;
+}
+
+/** How a field was declared before. What is left out was as it is. */
+export interface PreviousOptions {
+  readonly type?: CodecName;
+  /** The properties that cells were bound to; they must still be there. `false`: none. */
+  readonly bind?: readonly string[] | false;
+  /** `'table.column'` as they were named where no context was pinned. */
+  readonly context?: string;
+  /** Makes a value of the present type of an older one; required where the type was another. Synchronous. */
+  readonly convert?: (value: never) => unknown;
+  /**
+   * For searches by blind index, required where the type was another: what a value of the present type was indexed as,
+   * normalised as it was then; undefined for a value that did not exist then.
+   */
+  readonly revert?: (value: never) => unknown;
 }
 
 export interface EncryptedOptions {
@@ -70,11 +83,20 @@ export interface EncryptedOptions {
    * log and into the detail of the error. Other databases get no constraint, and a warning says so. Default false.
    */
   readonly check?: boolean;
+  /**
+   * The declaration before `type`, `bind` or `context` changed (a renamed table or column without a pinned context
+   * changes it too), under which cells were sealed that are still there. Default: none.
+   */
+  readonly previously?: PreviousOptions;
+  /**
+   * Reads cells of the older declaration too, until they are rewritten; new ones are always sealed under the present one.
+   * A cell that does not verify costs a second opening, searches look for twice as many index values, and a unique blind
+   * index does not see equal values of old and new rows. Old cells are bound as they were, no better. Default false.
+   */
+  readonly acceptPreviously?: boolean;
   /** Pads values to a multiple of this many bytes, 1 to 255. Default: no padding. */
   readonly pad?: number;
 }
-
-const CODECS = ['string', 'number', 'bigint', 'boolean', 'date', 'json', 'bytes'] as const;
 
 const OPTIONS = {
   purpose: text('the name of a purpose'),
@@ -84,7 +106,9 @@ const OPTIONS = {
   keyColumn: optional(text()),
   blindIndex: optional(blindIndex()),
   bind: optional(binding()),
-  context: optional(text("'entity.field'", (value) => /^[^.]+\..+$/u.test(value))),
+  context: optional(context()),
+  previously: optional(previously()),
+  acceptPreviously: withDefault(flag(), false),
   check: withDefault(flag(), false),
   pad: optional(wholeNumber(1, 255)),
   mask: optional<MaskName>(oneOf(['last4', 'first6last4'])),
@@ -138,6 +162,13 @@ function parseDeclaration(options: EncryptedOptions, field: string, designType: 
   const parsed = parseOptions(OPTIONS, options, `@Encrypted ${field}`);
   const declared = Object.freeze({ ...parsed, type: parsed.type ?? typeOfDesign(designType) });
   refuseUnsafeMask(declared, field);
+  if (declared.acceptPreviously && declared.previously === undefined) {
+    throw optionError(
+      `@Encrypted ${field}.acceptPreviously`,
+      'previously, the older declaration, beside it',
+      'none',
+    );
+  }
   return declared;
 }
 
@@ -189,28 +220,6 @@ const TYPES_OF_DESIGN: ReadonlyMap<unknown, CodecName> = new Map<unknown, CodecN
 /** `string` where the compiler knew nothing better: safe, since each codec refuses values of another type. */
 function typeOfDesign(designType: unknown): CodecName {
   return TYPES_OF_DESIGN.get(designType) ?? 'string';
-}
-
-function blindIndex(): OptionRule<{
-  readonly unique: boolean;
-  readonly normalize: BlindIndexOptions['normalize'];
-}> {
-  const table = {
-    unique: withDefault(flag(), false),
-    normalize: optional(callback<(value: never) => unknown>()),
-  };
-  return (value, path) => group(table)(value === true ? {} : value, path);
-}
-
-function binding(): OptionRule<readonly string[] | false> {
-  const properties = listOf(text('the name of a property'), 1);
-  return (value, path) => {
-    if (value === false) return false;
-    const names = properties(value, path);
-    if (new Set(names).size < names.length)
-      throw optionError(path, 'each property once', 'one of them twice');
-    return names;
-  };
 }
 
 function notAttached(done: string): string {

@@ -1,7 +1,7 @@
 /** The encrypted columns of one data source: found by their declaration, checked, bound to a field seal. */
 import { getMetadataArgsStorage, type DataSource, type EntityMetadata } from 'typeorm';
 import { ConfigError } from '../errors.js';
-import type { FieldColumn, FieldSealPages } from '../keys/field-seal.js';
+import type { FieldColumn, FieldSealPages, PreviousDeclaration } from '../keys/field-seal.js';
 import { boundColumns, type BoundColumn } from './bound-columns.js';
 import { familyOf, type Family } from './column-types.js';
 import { declarationOf, type Declaration } from './declaration.js';
@@ -22,6 +22,8 @@ export interface EncryptedColumn {
   /** Sibling with a truncated form of the value, which the entity shows. */
   readonly mask: ColumnMetadata | undefined;
   readonly bound: readonly BoundColumn[];
+  /** What cells of the older declaration are bound to, where those are accepted. */
+  readonly previouslyBound: readonly BoundColumn[];
   /** Whether the database is to check that cell and fingerprint belong together. */
   readonly isChecked: boolean;
   readonly handle: FieldColumn;
@@ -46,7 +48,7 @@ export function bindColumns(dataSource: DataSource, seal: Pick<FieldSealPages, '
       const declaration = declarationOf(cell.transformer);
       if (declaration === undefined) return [];
       const column = bindColumn(family, metadata, cell, declaration, seal);
-      refuseSharedContext(contexts, column);
+      refuseSharedContext(contexts, column, declaration);
       return [column];
     });
     if (columns.length > 0) byMetadata.set(metadata, columns);
@@ -84,6 +86,7 @@ function bindColumn(
   const bound = boundColumns(family, metadata, cell, options.bind, label);
   const [entity, field] = contextOf(metadata, cell, options.context);
   const { blindIndex } = options;
+  const previously = options.acceptPreviously ? options.previously : undefined;
   const handle = seal.column({
     purpose: options.purpose,
     entity,
@@ -92,6 +95,7 @@ function bindColumn(
     ...(options.pad !== undefined && { pad: options.pad }),
     ...(options.bind !== undefined && { bound: options.bind !== false }),
     ...(options.mask !== undefined && { mask: options.mask }),
+    ...(previously && { previously: previousDeclaration(previously) }),
     ...(blindIndex && { blindIndex: blindIndex.normalize ? { normalize: blindIndex.normalize } : {} }),
   });
   return {
@@ -101,6 +105,7 @@ function bindColumn(
     index: blindIndex && sibling(metadata, cell, indexProperty, label),
     mask: options.mask && sibling(metadata, cell, maskProperty, label),
     bound,
+    previouslyBound: boundColumns(family, metadata, cell, previously?.bind ?? (previously && options.bind), label),
     isChecked: options.check,
     handle,
     label,
@@ -113,9 +118,26 @@ function contextOf(
   cell: ColumnMetadata,
   context: string | undefined,
 ): [string, string] {
-  if (context === undefined) return [metadata.tableName, cell.databaseName];
+  return context === undefined ? [metadata.tableName, cell.databaseName] : splitContext(context);
+}
+
+function splitContext(context: string): [entity: string, field: string] {
   const dot = context.indexOf('.');
   return [context.slice(0, dot), context.slice(dot + 1)];
+}
+
+type Previously = NonNullable<Declaration['options']['previously']>;
+
+function previousDeclaration({ type, bind, context, convert, revert }: Previously): PreviousDeclaration {
+  const [entity, field] = context === undefined ? [] : splitContext(context);
+  return {
+    ...(entity !== undefined && { entity }),
+    ...(field !== undefined && { field }),
+    ...(type !== undefined && { codec: type }),
+    ...(bind !== undefined && { bound: bind !== false }),
+    ...(convert && { convert }),
+    ...(revert && { revert }),
+  };
 }
 
 const UNSUITABLE: readonly (readonly [(m: EntityMetadata, c: ColumnMetadata) => boolean, string])[] = [
@@ -170,17 +192,26 @@ function isDeclaredByUser(metadata: EntityMetadata, cell: ColumnMetadata, proper
   );
 }
 
-function refuseSharedContext(contexts: Map<string, string>, column: EncryptedColumn): void {
-  const { purpose, entity, field } = column.handle;
-  const context = JSON.stringify([purpose, entity, field]);
-  const place = `${column.metadata.tablePath}.${column.cell.databaseName}`;
-  const other = contexts.get(context);
-  if (other !== undefined && other !== place) {
-    throw new ConfigError(
-      'ERR_CONFIG_DUPLICATE_CONTEXT',
-      `${column.label}: the columns ${other} and ${place} would have the same context ${entity}.${field}, ` +
-        'so that cells could be moved between them. Give one of them another `context`.',
-    );
+function refuseSharedContext(
+  contexts: Map<string, string>,
+  column: EncryptedColumn,
+  declaration: Declaration,
+): void {
+  const { handle, metadata, cell, label } = column;
+  const { acceptPreviously, previously } = declaration.options;
+  const own: [string, string][] = [[handle.entity, handle.field]];
+  if (acceptPreviously && previously?.context !== undefined) own.push(splitContext(previously.context));
+  const place = `${metadata.tablePath}.${cell.databaseName}`;
+  for (const [entity, field] of own) {
+    const context = JSON.stringify([handle.purpose, entity, field]);
+    const other = contexts.get(context);
+    if (other !== undefined && other !== place) {
+      throw new ConfigError(
+        'ERR_CONFIG_DUPLICATE_CONTEXT',
+        `${label}: the columns ${other} and ${place} would have the same context ${entity}.${field}, ` +
+          'so that cells could be moved between them. Give one of them another `context`.',
+      );
+    }
+    contexts.set(context, place);
   }
-  contexts.set(context, place);
 }

@@ -1,7 +1,7 @@
 /** fieldseal for TypeORM. */
 export { attachFieldSeal } from './attach.js';
 export type { AttachOptions } from './attach.js';
-export type { BlindIndexOptions, EncryptedOptions } from './declaration.js';
+export type { BlindIndexOptions, EncryptedOptions, PreviousOptions } from './declaration.js';
 export { Encrypted } from './decorator.js';
 export { encryptedColumns } from './entity-schema.js';
 export { openRaw } from './open-raw.js';

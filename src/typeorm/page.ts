@@ -1,7 +1,7 @@
 /** Opening a page: the cells of all encrypted columns in the raw rows, in one batch, before hydration sees them. */
 import { OpenError } from '../errors.js';
 import type { CellsOfColumn, FieldSealPages, OpenedColumn } from '../keys/field-seal.js';
-import { bindingOf } from './bound-columns.js';
+import { bindingOf, type BoundColumn } from './bound-columns.js';
 import type { EncryptedColumn } from './encrypted-column.js';
 import type { ColumnMetadata, Row } from './internals.js';
 import { readFingerprint } from './stored-fingerprint.js';
@@ -75,21 +75,22 @@ export function pageColumns(
 function cellsOf({ column, rawName, rawNameOf }: PageColumn, rows: readonly Row[]): CellsOfColumn {
   const cells = rows.map((row) => asCell(row[rawName]));
   const keyName = rawNameOf(column.key);
+  const bindingsOf = (bound: readonly BoundColumn[]) =>
+    rows.map((row) => bindingOfRow(bound, rawNameOf, row));
   const siblings = keyName !== undefined && rows[0]?.[keyName] !== undefined;
   return {
     column: column.handle,
     cells,
     ...(siblings && { fingerprints: rows.map((row) => readFingerprint(row[keyName])) }),
-    ...(column.bound.length > 0 && { bindings: rows.map((row) => bindingOfRow(column, rawNameOf, row)) }),
+    ...(column.bound.length > 0 && { bindings: bindingsOf(column.bound) }),
+    ...(column.previouslyBound.length > 0 && { previousBindings: bindingsOf(column.previouslyBound) }),
   };
 }
 
 /** Undefined where a bound value is gone: then nothing can be opened under it. */
-function bindingOfRow(column: EncryptedColumn, rawNameOf: RawNameOf, row: Row): Uint8Array | undefined {
-  const valueOf = (bound: ColumnMetadata) => row[rawNameOf(bound) ?? ''];
-  return column.bound.every((bound) => isSet(valueOf(bound.column)))
-    ? bindingOf(column.bound, valueOf)
-    : undefined;
+function bindingOfRow(bound: readonly BoundColumn[], rawNameOf: RawNameOf, row: Row): Uint8Array | undefined {
+  const valueOf = (column: ColumnMetadata) => row[rawNameOf(column) ?? ''];
+  return bound.every(({ column }) => isSet(valueOf(column))) ? bindingOf(bound, valueOf) : undefined;
 }
 
 const isSet = (value: unknown): boolean => value !== null && value !== undefined;

@@ -1,5 +1,6 @@
 /** SELECT: where objects of find options, and pages of raw rows opened before hydration. */
 import type { EntityMetadata, QueryRunner } from 'typeorm';
+import type { BoundColumn } from './bound-columns.js';
 import type { EncryptedColumn } from './encrypted-column.js';
 import {
   selectionOf,
@@ -48,7 +49,7 @@ export function selectBuilder(
       const selects = super.buildEscapedEntityColumnSelects(aliasName, metadata);
       this.#selects.set(aliasName, selects);
       const columns = columnsOf(metadata).filter(
-        (column) => column.bound.length > 0 || this.searched.has(column),
+        (column) => boundAtAll(column).length > 0 || this.searched.has(column),
       );
       if (columns.length === 0) return selects;
       const selected = new Set(selects.map(({ selection }) => selection));
@@ -56,7 +57,7 @@ export function selectBuilder(
       const needed = columns
         .filter(({ cell }) => selected.has(expression(cell)))
         .flatMap((column) => [
-          ...column.bound.map((bound) => bound.column),
+          ...boundAtAll(column).map((bound) => bound.column),
           ...this.#indexIfSearched(column),
         ]);
       for (const selection of new Set(needed.map(expression))) {
@@ -112,3 +113,8 @@ export function selectBuilder(
     }
   };
 }
+
+const boundAtAll = ({ bound, previouslyBound }: EncryptedColumn): readonly BoundColumn[] => [
+  ...bound,
+  ...previouslyBound,
+];
