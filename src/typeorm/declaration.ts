@@ -19,7 +19,11 @@ import { binding, blindIndex, CODECS, context, previously } from './declaration-
 
 /** Options of a blind index. What an index shows to a reader of the table: `docs/threat-model.md`. */
 export interface BlindIndexOptions {
-  /** Refuse two rows with equal values. Default false. */
+  /**
+   * Refuse two rows with equal values. While two versions of the index key live, or with `acceptPreviously`, a row that is
+   * stored under the older index value does not count, until it is rewritten; upserts by the field are refused meanwhile.
+   * Default false.
+   */
   readonly unique?: boolean;
   /** Applied before indexing and searching, never to what is stored: `(pan: string) => pan.replaceAll(' ', '')`. */
   readonly normalize?: (value: never) => unknown;

@@ -1,5 +1,6 @@
 /** INSERT and upsert: derived rows while the SQL is made, siblings wherever the cell is named. */
 import { QueryError, SealError } from '../errors.js';
+import type { FieldSealPages } from '../keys/field-seal.js';
 import { refuseBareTable } from './bare-table.js';
 import { familyOf, type Family } from './column-types.js';
 import { isEqualOnConflict } from './conflicts.js';
@@ -48,7 +49,11 @@ export function insertBuilder(
         if (!this.expressionMap.insertFromSelect) {
           this.#written = this.#derived = deriveRows(dataSource, seal, columns, super.getValueSets());
         }
-        if (onUpdate) this.expressionMap.onUpdate = withSiblings(family, columns, onUpdate);
+        if (onUpdate) {
+          const complete = withSiblings(family, columns, onUpdate);
+          refuseUnseenConflicts(seal, columns, complete.conflict, super.getValueSets());
+          this.expressionMap.onUpdate = complete;
+        }
         return super.getQuery();
       } finally {
         this.#derived = undefined;
@@ -131,6 +136,30 @@ function conflictColumn(columns: readonly EncryptedColumn[], name: string): stri
     'ERR_QUERY_NO_BLIND_INDEX',
     `${column.label} is encrypted and has no blind index, so no two values of it conflict. Declare blindIndex: { unique: true }.`,
   );
+}
+
+/**
+ * While rows are stored under several index values (two versions of the index key, an older declaration), a row with an
+ * older one does not conflict with the one that is inserted, which would become a second row with an equal value.
+ */
+function refuseUnseenConflicts(
+  seal: FieldSealPages,
+  columns: readonly EncryptedColumn[],
+  conflict: string | readonly string[] | undefined,
+  rows: readonly Row[],
+): void {
+  if (!Array.isArray(conflict)) return;
+  for (const { cell, index, handle, label } of columns) {
+    if (!index || !conflict.includes(index.databaseName)) continue;
+    const values = rows.map((row): unknown => cell.getEntityValue(row));
+    const value = values.find((one) => one !== null && one !== undefined && typeof one !== 'function');
+    if (value === undefined || seal.searchIndexes(handle, value).length === 1) continue;
+    throw new QueryError(
+      'ERR_QUERY_UNSUPPORTED',
+      `${label}: rows may be stored under more than one index value (index.versions, acceptPreviously), and an upsert ` +
+        'would not see those under an older one. Find the row and save it, or rewrite old rows first.',
+    );
+  }
 }
 
 /**
