@@ -12,7 +12,8 @@ import { columnInternals, indexMetadata, metadataInternals, type ColumnMetadata 
  * makes. `type` is `'string'` unless it is given.
  *
  * The indexes of the siblings are part of the schema of attached DataSources only ('schema-only' included): do not
- * synchronize or generate migrations with one that is not attached, it would drop them.
+ * synchronize or generate migrations with one that is not attached, it would drop them, unless the schema lists them
+ * itself: `indices: [{ columns: ['phone_key'] }, { columns: ['phone_bidx'], unique: true }]`.
  *
  * @throws ConfigError as `@Encrypted` does.
  * @example
@@ -75,7 +76,10 @@ function hideSiblings(
     columnInternals(column).isVirtual = true;
     if (isUnique === undefined) continue;
     const name = dataSource.namingStrategy.indexName(metadata.tableName, [column.databaseName]);
-    metadata.indices.push(indexMetadata(metadata, name, column, isUnique));
+    // A schema may declare the index itself, so that data sources that are not attached know it too.
+    if (!metadata.indices.some((index) => index.name === name)) {
+      metadata.indices.push(indexMetadata(metadata, name, column, isUnique));
+    }
   }
   metadataInternals(metadata).nonVirtualColumns = metadata.columns.filter(({ isVirtual }) => !isVirtual);
 }

@@ -80,10 +80,9 @@ describe('a field of an abstract class', () => {
   const [one, two] = ['4111111111111111', '5555555555554444'];
   beforeAll(async () => {
     shop = await openShop({ entities: [Supplier, Agent] });
-    await shop.dataSource.manager.save([
-      Object.assign(new Supplier(), { id: 1, number: one }),
-      shop.dataSource.manager.create(Agent, { id: 1, number: two }),
-    ]);
+    const { manager } = shop.dataSource;
+    await manager.save(manager.create(Supplier, { id: 1, number: one }));
+    await manager.save(manager.create(Agent, { id: 1, number: two }));
   });
   afterAll(() => shop.close());
 

@@ -158,6 +158,29 @@ describe('its schema', () => {
     }
   });
 
+  it('is the same without attach where the schema lists the indexes itself', async () => {
+    const listing = new EntitySchema<Omit<Person, 'address'> & { code: string }>({
+      name: 'listing',
+      tableName: 'schema_agents',
+      columns: { ...fields, code: { type: 'text' } },
+      indices: [
+        { columns: ['phone_key'] },
+        { columns: ['phone_bidx'], unique: true },
+        { columns: ['pan_key'] },
+      ],
+    });
+    const plain = dataSourceOf(shop.database.url, [listing]);
+    const schemaOnly = attachFieldSeal(dataSourceOf(shop.database.url, [listing]), 'schema-only');
+    await Promise.all([plain.initialize(), schemaOnly.initialize()]);
+    try {
+      expect(await changes(schemaOnly)).toEqual([]);
+      // Constraints of the option check are known to attached ones only.
+      expect((await changes(plain)).filter((sql) => !sql.includes('CHK_'))).toEqual([]);
+    } finally {
+      await Promise.all([plain.destroy(), schemaOnly.destroy()]);
+    }
+  });
+
   it('refuses everything where the DataSource is not attached', async () => {
     const plain = await dataSourceOf(shop.database.url, SCHEMAS).initialize();
     try {
