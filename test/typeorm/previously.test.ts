@@ -158,6 +158,10 @@ describe('a search by blind index', () => {
     expect(await idsOf('new')).toEqual(['b']);
     expect((await idsOf(In(['old', 'new']))).sort()).toEqual(['a', 'b']);
     expect(await idsOf(Not('old'))).toEqual(['b']);
+    // An upsert would not see the old row and make a second one.
+    await expect(
+      shop.dataSource.manager.upsert(Renamed, { id: 'c', tenant: '', secret: 'old' }, ['secret']),
+    ).rejects.toMatchObject({ code: 'ERR_QUERY_UNSUPPORTED' });
     await shop.database.query(
       "UPDATE notes_of_two_times SET secret_bidx = (SELECT secret_bidx FROM notes_of_two_times WHERE id = 'a')",
     );
