@@ -40,6 +40,7 @@ export const ERROR_CODES = {
   ERR_OPEN_FAILED: final('open'),
   ERR_OPEN_CIPHER: retry('open'),
   ERR_OPEN_NOT_ATTACHED: final('open'),
+  ERR_OPEN_WRITE_ONLY: final('open'),
 
   ERR_KEY_NOT_FOUND: final('key'),
   ERR_KEY_STATE: final('key'),

@@ -90,6 +90,7 @@ export async function createFieldSeal(options: FieldSealOptions): Promise<FieldS
 
 class KeyedFieldSeal implements FieldSeal {
   readonly [FIELD_SEAL_BRAND] = true;
+  readonly access = 'read-write';
   readonly application: string;
   readonly environment: string;
   readonly #purposes: readonly string[];

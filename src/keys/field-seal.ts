@@ -89,8 +89,13 @@ export interface OpenedColumn {
   readonly failures: ReadonlyMap<number, FieldSealError> | undefined;
 }
 
+/** What a field seal may do. */
+export type Access = 'read-write' | 'write-only';
+
 /** The part of a field seal that ORM adapters use. All methods are safe to call concurrently. */
 export interface FieldSealPages {
+  /** `write-only`: `openPage` is never called; whatever is read stays sealed. */
+  readonly access: Access;
   readonly application: string;
   readonly environment: string;
   /**

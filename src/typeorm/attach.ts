@@ -9,20 +9,33 @@ import { bindColumns, type ColumnsOf } from './encrypted-column.js';
 import { overrideManager } from './entity-manager.js';
 import { makeFallback } from './fallback-subscriber.js';
 import { columnInternals, internalsOf, override } from './internals.js';
+import { hideCriteriaOf } from './not-found.js';
+import { makeOpener, ON_UNOPENABLE, type OnUnopenable } from './opener.js';
 import { asSealing, makeBuilders } from './query-builders.js';
 import { selfCheck } from './self-check.js';
 import { ColumnTransformer } from './transformer.js';
 
 export interface AttachOptions {
+  /**
+   * What a read does with a cell that cannot be opened: key gone, suspended or out of reach; changed in the database.
+   * `'throw'` fails the read with the error of the first such cell. `'sealed'` puts a `Sealed` value in its property and
+   * opens the others; saving that entity leaves the cell as it is. Default `'throw'`. Under a write-only field seal
+   * every value stays sealed.
+   */
+  readonly onUnopenable?: OnUnopenable;
   /** Refuse fragments of SQL (`where('card.pan = :pan')`) that name an encrypted column. Default true. */
   readonly checkRawWhere?: boolean;
 }
 
-const OPTIONS = { checkRawWhere: withDefault(flag(), true) };
+const OPTIONS = {
+  checkRawWhere: withDefault(flag(), true),
+  onUnopenable: withDefault(ON_UNOPENABLE, 'throw'),
+};
 
 /** An attached data source: what `openRaw` needs of it. */
 export interface Attachment {
   readonly seal: FieldSealPages;
+  readonly onUnopenable: OnUnopenable;
   readonly columnsOf: ColumnsOf;
 }
 
@@ -63,20 +76,23 @@ export function attachFieldSeal<T extends DataSource>(
   }
   let columnsOf: ColumnsOf = () => [];
   const resolve: ColumnsOf = (metadata) => columnsOf(metadata);
-  attachments().set(dataSource, { seal, columnsOf: resolve });
+  const { onUnopenable } = parsed;
+  attachments().set(dataSource, { seal, onUnopenable, columnsOf: resolve });
 
   const internals = internalsOf(dataSource);
   const createQueryBuilder = internals.createQueryBuilder.bind(dataSource);
+  const open = makeOpener(seal, onUnopenable);
   const context = {
     dataSource,
     plainBuilder: () => createQueryBuilder(),
     seal,
+    open,
     columnsOf: resolve,
     ...parsed,
   };
   const builders = makeBuilders(context);
   const createEntityManager = internals.createEntityManager.bind(dataSource);
-  const { subscriber, openLater } = makeFallback(dataSource, seal, resolve);
+  const { subscriber, openLater } = makeFallback(dataSource, seal, open, resolve);
 
   whenMetadataIsBuilt(dataSource, () => {
     columnsOf = bindColumns(dataSource, seal);

@@ -1,5 +1,6 @@
 /** Values as strings that are equal exactly when the values are, for the dirty check. Never stored, never shown. */
 import type { CodecName } from '../cell/codecs.js';
+import { cellOf, type Sealed } from './sealed.js';
 
 type Canonical = (value: never) => string;
 
@@ -35,6 +36,12 @@ export function canonicalOf(codec: CodecName, value: unknown): string {
     // JSON that cannot be written (a cycle, a bigint).
     return `stranger ${++strangers}`;
   }
+}
+
+/** Equal for the same cell: the row that a save loads again holds another object. */
+export function canonicalOfSealed(sealed: Sealed): string {
+  const cell = cellOf(sealed);
+  return cell ? `sealed ${Buffer.from(cell).toString('latin1')}` : `stranger ${++strangers}`;
 }
 
 /** The same JSON value with the keys of every object in order. */

@@ -1,14 +1,14 @@
 /**
  * Opens what was hydrated without a page: by a builder that somebody constructed without the data source, for instance.
  * TypeORM calls subscribers once per entity, which costs as much as loading it; so this one shows its `afterLoad` only
- * while a value has stayed sealed.
+ * while a value waits to be opened.
  */
 import type { DataSource, EntityMetadata } from 'typeorm';
-import { OpenError } from '../errors.js';
 import type { FieldSealPages } from '../keys/field-seal.js';
 import { bindingOfEntity } from './bound-columns.js';
 import type { ColumnsOf, EncryptedColumn } from './encrypted-column.js';
 import type { Row } from './internals.js';
+import { openAlone, type Opener } from './opener.js';
 import { isSealed, Sealed } from './sealed.js';
 import type { OpenLater } from './transformer.js';
 
@@ -23,16 +23,19 @@ export interface Fallback {
   readonly openLater: OpenLater;
 }
 
-export function makeFallback(dataSource: DataSource, seal: FieldSealPages, columnsOf: ColumnsOf): Fallback {
+/** @param open As the data source's policy has it. */
+export function makeFallback(
+  dataSource: DataSource,
+  seal: FieldSealPages,
+  open: Opener,
+  columnsOf: ColumnsOf,
+): Fallback {
   /** Sealed values by themselves, so that a value of another data source is not taken for one of these. */
   const pending = new WeakMap<Sealed, Uint8Array>();
   let waiting = 0;
 
-  const openLater: OpenLater = (column, cell) => {
-    const { purpose, entity, field } = column.handle;
-    const sealed: Sealed = new Sealed(purpose, `${entity}.${field}`, () =>
-      openOne(seal, column, cell, undefined),
-    );
+  const openLater: OpenLater = ({ handle }, cell) => {
+    const sealed: Sealed = new Sealed(handle, cell, () => openAlone(seal, { column: handle, cells: [cell] }));
     pending.set(sealed, cell);
     waiting += 1;
     return sealed;
@@ -43,14 +46,16 @@ export function makeFallback(dataSource: DataSource, seal: FieldSealPages, colum
       const value: unknown = column.cell.getEntityValue(entity);
       const cell = isSealed(value) ? pending.get(value) : undefined;
       if (cell === undefined) continue;
-      const binding =
-        column.bound.length === 0
-          ? undefined
-          : bindingOfEntity(dataSource, column.bound, entity, column.label);
-      const opened = await openOne(seal, column, cell, binding);
+      const [opened] = await open([
+        {
+          column: column.handle,
+          cells: [cell],
+          ...(column.bound.length > 0 && { bindings: [bindingIn(dataSource, column, entity)] }),
+        },
+      ]);
       // Some versions broadcast a load twice; the second run finds a value that another one has opened.
       if (column.cell.getEntityValue(entity) !== value) continue;
-      column.cell.setEntityValue(entity, opened);
+      column.cell.setEntityValue(entity, opened![0]);
       waiting -= 1;
     }
   }
@@ -63,22 +68,12 @@ export function makeFallback(dataSource: DataSource, seal: FieldSealPages, colum
   return { subscriber, openLater };
 }
 
-async function openOne(
-  seal: FieldSealPages,
-  column: EncryptedColumn,
-  cell: Uint8Array,
-  binding: Uint8Array | undefined,
-): Promise<unknown> {
-  if (column.bound.length > 0 && binding === undefined) {
-    throw new OpenError(
-      'ERR_OPEN_FAILED',
-      `${column.label} is bound to other columns of its row and cannot be opened without them. Load the entity through the DataSource.`,
-    );
-  }
-  const [opened] = await seal.openPage([
-    { column: column.handle, cells: [cell], ...(binding && { bindings: [binding] }) },
-  ]);
-  const failure = opened?.failures?.get(0);
-  if (failure) throw failure;
-  return opened?.values[0];
+/** Undefined where a bound value was not loaded: then the cell is reported as one that cannot be opened. */
+function bindingIn(
+  dataSource: DataSource,
+  { bound, label }: EncryptedColumn,
+  entity: Row,
+): Uint8Array | undefined {
+  const isLoaded = bound.every(({ column }) => (column.getEntityValue(entity) ?? undefined) !== undefined);
+  return isLoaded ? bindingOfEntity(dataSource, bound, entity, label) : undefined;
 }

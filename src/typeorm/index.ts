@@ -5,5 +5,6 @@ export type { BlindIndexOptions, EncryptedOptions, PreviousOptions } from './dec
 export { Encrypted } from './decorator.js';
 export { encryptedColumns } from './entity-schema.js';
 export { openRaw } from './open-raw.js';
-export type { RawMapping } from './open-raw.js';
+export type { OnUnopenable } from './opener.js';
+export type { OpenRawOptions, RawMapping } from './open-raw.js';
 export { isSealed, Sealed } from './sealed.js';

@@ -1,7 +1,9 @@
 /** Opening rows that were not loaded as entities: raw SQL, `getRawMany`, `stream()`, a dump. */
 import type { DataSource, EntityTarget, ObjectLiteral } from 'typeorm';
 import { QueryError } from '../errors.js';
+import { parseOptions, withDefault } from '../keys/options.js';
 import { attachmentOf } from './attach.js';
+import { makeOpener, ON_UNOPENABLE, type OnUnopenable } from './opener.js';
 import { openPage, pageColumns } from './page.js';
 import type { Row } from './internals.js';
 import { OpenedValue } from './transformer.js';
@@ -9,21 +11,29 @@ import { OpenedValue } from './transformer.js';
 /** Which property of the entity each column of a raw row holds: `{ card_pan: 'pan', card_id: 'id' }`. */
 export type RawMapping = Readonly<Record<string, string>>;
 
+export interface OpenRawOptions {
+  /** What becomes of a cell that cannot be opened. Default: as the DataSource was attached. */
+  readonly onUnopenable?: OnUnopenable;
+}
+
 /**
  * Copies of the rows with the encrypted columns of the mapping opened; the rows themselves are not changed. All keys
  * that are missing are loaded in one batch per purpose.
  *
  * @param mapping Raw column to property path. Properties that an encrypted field is bound to must be in it.
- * @throws QueryError `ERR_QUERY_UNSUPPORTED` for a property that is not there; ConfigError `ERR_CONFIG_ORM`; FormatError,
- *   KeyError, KmsError, OpenError of the first row that cannot be opened.
+ * @throws QueryError `ERR_QUERY_UNSUPPORTED` for a property that is not there; ConfigError `ERR_CONFIG_ORM`,
+ *   `ERR_CONFIG_OPTION`; with `onUnopenable: 'throw'` the FormatError, KeyError, KmsError or OpenError of the first cell
+ *   that cannot be opened. With `'sealed'`, and always under a write-only field seal, such a cell becomes a `Sealed` value.
  */
 export async function openRaw<R extends object>(
   dataSource: DataSource,
   entity: EntityTarget<ObjectLiteral>,
   rows: readonly R[],
   mapping: RawMapping,
+  options: OpenRawOptions = {},
 ): Promise<R[]> {
-  const { seal, columnsOf } = attachmentOf(dataSource);
+  const { seal, columnsOf, onUnopenable } = attachmentOf(dataSource);
+  const parsed = parseOptions({ onUnopenable: withDefault(ON_UNOPENABLE, onUnopenable) }, options, 'openRaw');
   const metadata = dataSource.getMetadata(entity);
   const rawNames = new Map(Object.entries(mapping).map(([rawName, path]) => [path, rawName]));
   for (const path of rawNames.keys()) {
@@ -36,6 +46,7 @@ export async function openRaw<R extends object>(
   const copies = rows.map((row) => ({ ...row }) as Row);
   if (copies.length === 0) return [];
   await openPage(
+    makeOpener(seal, parsed.onUnopenable),
     seal,
     pageColumns(columnsOf(metadata), (column) => rawNames.get(column.propertyPath), copies[0]!),
     copies,

@@ -19,6 +19,7 @@ import {
   type Searching,
   type UpdateInternals,
 } from './internals.js';
+import type { Opener } from './opener.js';
 import { refuseRawUse } from './raw-use.js';
 import { selectBuilder } from './select-builder.js';
 import { updateBuilder } from './update-builder.js';
@@ -30,6 +31,7 @@ export interface BuilderContext {
   /** A builder of TypeORM's own, as the data source made them before it was attached. */
   readonly plainBuilder: () => SelectInternals;
   readonly seal: FieldSealPages;
+  readonly open: Opener;
   /** Resolved late: metadata is built anew by every `initialize()`. */
   readonly columnsOf: ColumnsOf;
   /** Whether SQL written by hand is searched for encrypted columns. */

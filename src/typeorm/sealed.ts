@@ -1,24 +1,33 @@
-/** A value that is still sealed: what a property holds where TypeORM filled it without asking for its key. */
+/** A value that is still sealed: what a property holds whose cell could not be opened, or may not be opened here. */
 import { inspect } from 'node:util';
+import { byteOneOf, fingerprintOf } from '../cell/format.js';
+import type { FieldColumn } from '../keys/field-seal.js';
 
 const brand = Symbol.for('fieldseal/sealed');
 
-/** A cell in place of its value. Shows purpose and field, never bytes. */
+let cellIn: (sealed: Sealed) => Uint8Array | undefined;
+
+/** A cell in place of its value. Shows purpose, field and fingerprint, never other bytes. */
 export class Sealed {
   readonly [brand] = true;
-  readonly #purpose: string;
-  readonly #field: string;
+  readonly #column: FieldColumn;
+  readonly #cell: Uint8Array;
   readonly #open: () => Promise<unknown>;
 
-  constructor(purpose: string, field: string, open: () => Promise<unknown>) {
-    this.#purpose = purpose;
-    this.#field = field;
+  static {
+    // A value made by another copy of the package has a `#cell` of that copy.
+    cellIn = (sealed) => (#cell in sealed ? sealed.#cell : undefined);
+  }
+
+  constructor(column: FieldColumn, cell: Uint8Array, open: () => Promise<unknown>) {
+    this.#column = column;
+    this.#cell = cell;
     this.#open = open;
   }
 
   /**
-   * The value. Loads the key if it is not in the keyring.
-   * @throws FormatError, KeyError, KmsError, OpenError `ERR_OPEN_FAILED`.
+   * Tries again and gives the value. Loads the key if it is not in the keyring. The property keeps this object.
+   * @throws FormatError, KeyError, KmsError, OpenError `ERR_OPEN_FAILED`, `ERR_OPEN_WRITE_ONLY`.
    */
   open(): Promise<unknown> {
     return this.#open();
@@ -33,11 +42,18 @@ export class Sealed {
   }
 
   [inspect.custom](): string {
-    return `Sealed { ${this.#purpose}, ${this.#field} }`;
+    const { purpose, entity, field } = this.#column;
+    const key = byteOneOf(this.#cell) ? `key ${fingerprintOf(this.#cell)}` : 'not a cell';
+    return `Sealed { ${purpose}, ${entity}.${field}, ${key} }`;
   }
 }
 
 /** Whether a property holds a sealed value, made by any copy of the package. */
 export function isSealed(value: unknown): value is Sealed {
   return typeof value === 'object' && value !== null && brand in value;
+}
+
+/** The bytes behind a sealed value; undefined when another copy of the package made it. */
+export function cellOf(sealed: Sealed): Uint8Array | undefined {
+  return cellIn(sealed);
 }

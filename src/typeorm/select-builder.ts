@@ -19,7 +19,7 @@ export function selectBuilder(
   context: BuilderContext,
   Plain: BuilderClass<SelectInternals>,
 ): BuilderClass<SelectInternals> {
-  const { seal, columnsOf } = context;
+  const { seal, open, columnsOf } = context;
   // Pagination loads rows through a copy of the builder and hydrates them in the original; the rows are what they share.
   const opened = new WeakMap<readonly Row[], OpenedPage>();
 
@@ -72,7 +72,7 @@ export function selectBuilder(
       // Raw results and counts are asked for as the database has them.
       if (!this.expressionMap.queryEntity || rows.length === 0) return rows;
       const columns = this.#pageColumns(rows[0]!);
-      if (columns.length > 0) opened.set(rows, await openPage(seal, columns, rows));
+      if (columns.length > 0) opened.set(rows, await openPage(open, seal, columns, rows));
       return rows;
     }
 

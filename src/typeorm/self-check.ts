@@ -140,6 +140,7 @@ function canarySeal(): CanarySeal {
     return bytes;
   };
   return {
+    access: 'read-write',
     application: MARK,
     environment: MARK,
     column: (declaration) => declaration,

@@ -4,8 +4,9 @@
  * values pass through, and the dirty check gets something that it can compare.
  */
 import { inspect } from 'node:util';
-import { canonicalOf } from './canonical.js';
+import { canonicalOf, canonicalOfSealed } from './canonical.js';
 import type { EncryptedColumn } from './encrypted-column.js';
+import { isSealed } from './sealed.js';
 
 /** A cell on its way into a statement. Only these are let through to the driver. */
 export class SealedCell {
@@ -96,7 +97,7 @@ function tokenOf(column: EncryptedColumn, value: unknown): Token {
       tokens = undefined;
     });
   }
-  const canonical = canonicalOf(column.handle.codec, value);
+  const canonical = isSealed(value) ? canonicalOfSealed(value) : canonicalOf(column.handle.codec, value);
   let token = tokens.get(canonical);
   if (token === undefined) {
     token = new Token();

@@ -17,6 +17,7 @@ import { QueryError } from '../errors.js';
 import type { FieldSealPages } from '../keys/field-seal.js';
 import { findColumn, type ColumnsOf, type EncryptedColumn } from './encrypted-column.js';
 import type { Row } from './internals.js';
+import { isSealed } from './sealed.js';
 
 type Operator = FindOperator<unknown>;
 
@@ -116,6 +117,7 @@ function onIndex(seal: Search['seal'], column: EncryptedColumn, value: unknown):
     if (plaintext === null || plaintext === undefined) {
       throw unsupported(column, String(plaintext), 'Use IsNull() to find rows without a value.');
     }
+    if (isSealed(plaintext)) throw unsupported(column, 'a value that is still sealed', 'Open it first.');
     return seal.searchIndexes(column.handle, plaintext);
   };
   const onto = (inner: unknown): Operator => onIndex(seal, column, inner);
