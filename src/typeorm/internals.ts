@@ -3,7 +3,14 @@
  * folder casts to reach a hidden member; the self-check at attach proves that they still do what is said here.
  */
 import type { EncryptedColumn } from './encrypted-column.js';
-import type { DataSource, EntityMetadata, EntityTarget, ObjectLiteral, QueryRunner } from 'typeorm';
+import type {
+  DataSource,
+  EntityMetadata,
+  EntityTarget,
+  ObjectLiteral,
+  QueryRunner,
+  UpdateResult,
+} from 'typeorm';
 
 export type ColumnMetadata = EntityMetadata['columns'][number];
 export type Row = Record<string, unknown>;
@@ -24,7 +31,8 @@ export interface ExpressionMapInternals {
   /** True while entities are asked for, false for raw rows and counts. */
   readonly queryEntity: boolean;
   readonly selects: readonly { readonly selection: string; readonly aliasName?: string }[];
-  readonly wheres: readonly unknown[];
+  /** Narrowed while an UPDATE is sent whose bound values were read first. */
+  wheres: readonly unknown[];
   readonly havings: readonly unknown[];
   readonly orderBys: Readonly<Row>;
   readonly groupBys: readonly string[];
@@ -53,6 +61,9 @@ export interface QueryBuilderInternals {
   readonly expressionMap: ExpressionMapInternals;
   /** The statement as SQL with named parameters; every execution goes through it. */
   getQuery(): string;
+  getQueryAndParameters(): [sql: string, parameters: unknown[]];
+  /** A name in the quotes of the database. */
+  escape(name: string): string;
   /** Property paths and values of a where object; used by `where({…})` of every builder. */
   getPredicates(where: Row): Iterable<readonly [string, unknown]>;
   /** A name in the quotes of the database. */
@@ -99,7 +110,7 @@ export interface InsertInternals extends QueryBuilderInternals {
 }
 
 export interface UpdateInternals extends QueryBuilderInternals {
-  execute(): Promise<{ readonly generatedMaps: Row[]; readonly affected?: number }>;
+  execute(): Promise<UpdateResult>;
   /** The object given to `set()`. */
   getValueSet(): Row;
   where(where: unknown, parameters?: unknown): this;
@@ -107,6 +118,17 @@ export interface UpdateInternals extends QueryBuilderInternals {
   orWhere(where: unknown, parameters?: unknown): this;
   /** How `save()` names its row: by the primary key, collected through `orWhere`. */
   whereEntity(entity: Row | readonly Row[]): this;
+  /** `UPDATE … SET … WHERE …`; replaced to select from the same rows first. */
+  createUpdateExpression(): string;
+  createWhereExpression(): string;
+  getTableName(tablePath: string): string;
+  getMainTableName(): string;
+  /** The name of a new parameter with this value. */
+  createParameter(value: unknown): string;
+  /** Set while a statement takes two round trips, which have to take the same connection. */
+  queryRunner?: QueryRunner | undefined;
+  /** The one of this builder or a new one, which the caller releases. */
+  obtainQueryRunner(): QueryRunner;
 }
 
 /** A builder class as TypeORM constructs it: from a data source, or as a copy of another builder. */

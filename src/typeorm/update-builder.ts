@@ -1,13 +1,15 @@
 /** UPDATE: one sealing for the values of `.set()`, bound to what the statement says about its row. */
-import { InstanceChecker } from 'typeorm';
+import { InstanceChecker, UpdateResult } from 'typeorm';
 import { QueryError, SealError } from '../errors.js';
 import { refuseBareTable } from './bare-table.js';
 import { deriveRows, valuesOf } from './derived-rows.js';
 import { siblingsOf, type EncryptedColumn } from './encrypted-column.js';
-import type { BuilderClass, Row, UpdateInternals } from './internals.js';
+import type { BuilderClass, ColumnMetadata, Row, UpdateInternals } from './internals.js';
 import { writingMasks } from './mask-column.js';
+import { holdCell, inTransaction, lockOf, sharedValues } from './matched-rows.js';
 import { mainMetadata, type BuilderContext } from './query-builders.js';
 import { restorePlaintext } from './returned-cells.js';
+import { isSealed, type Sealed } from './sealed.js';
 import { showMasks } from './shown-masks.js';
 
 export function updateBuilder(
@@ -22,11 +24,44 @@ export function updateBuilder(
     #written: Row = {};
     /** What plain equality in the criteria says about every matched row; undefined once there are alternatives. */
     #criteria: Row | undefined = {};
+    /** Set while the matched rows are read before the update. */
+    #reading: readonly ColumnMetadata[] | undefined;
+    /** What the matched rows said, while the update that follows is sent. */
+    #read: Row | undefined;
+    /** The set without sealed values that their rows hold already. */
+    #changes: Row | undefined;
 
-    override async execute(): ReturnType<UpdateInternals['execute']> {
+    override async execute(): Promise<UpdateResult> {
       const columns = this.#columns();
       if (columns.length === 0) return super.execute();
-      const set = super.getValueSet();
+      const unknown = this.#unknownBound(columns);
+      const sealed = this.#sealedBySave(columns);
+      if (unknown.length === 0 && sealed.length === 0) return this.#write(columns);
+      return inTransaction(this, () => this.#writeAfterReading(columns, unknown, sealed));
+    }
+
+    async #writeAfterReading(
+      columns: readonly EncryptedColumn[],
+      unknown: readonly ColumnMetadata[],
+      sealed: readonly EncryptedColumn[],
+    ): Promise<UpdateResult> {
+      const rows = await this.#readMatched([...unknown, ...sealed.map(({ cell }) => cell)]);
+      if (rows.length === 0) return nothingWritten();
+      const { wheres } = this.expressionMap;
+      try {
+        this.#changes = this.#withoutHeld(sealed, rows);
+        if (Object.keys(this.#changes).length === 0) return nothingWritten();
+        this.#read = sharedValues(dataSource, setIn(columns, this.#changes), unknown, rows);
+        this.expressionMap.wheres = this.#narrowed(unknown, rows[0]!);
+        return await this.#write(columns);
+      } finally {
+        this.expressionMap.wheres = wheres;
+        this.#changes = this.#read = undefined;
+      }
+    }
+
+    async #write(columns: readonly EncryptedColumn[]): Promise<UpdateResult> {
+      const set = this.#set();
       await seal.prepare(valuesOf(columns, [set]));
       const write = () => super.execute();
       const { returning, whereEntities, updateEntity } = this.expressionMap;
@@ -44,12 +79,19 @@ export function updateBuilder(
         refuseBareTable(context, this);
         return super.getQuery();
       }
+      if (this.#reading) return super.getQuery() + lockOf(dataSource);
       try {
         this.#written = this.#derived = this.#derive(columns);
         return writingMasks(columns, () => super.getQuery());
       } finally {
         this.#derived = undefined;
       }
+    }
+
+    override createUpdateExpression(): string {
+      if (!this.#reading) return super.createUpdateExpression();
+      const names = this.#reading.map(({ databaseName }) => this.escape(databaseName));
+      return `SELECT ${names.join(', ')} FROM ${this.getTableName(this.getMainTableName())}${this.createWhereExpression()}`;
     }
 
     override getValueSet(): Row {
@@ -88,15 +130,102 @@ export function updateBuilder(
       return withoutInexact(this.#columns(), equalities(where));
     }
 
-    #derive(columns: readonly EncryptedColumn[]): Row {
+    #set(): Row {
+      return this.#changes ?? super.getValueSet();
+    }
+
+    /** What is known about every matched row without asking the database again. */
+    #known(): Row {
+      return this.#read ?? this.#criteria ?? {};
+    }
+
+    /** Bound columns to read first: those that the set does not tell, unless the criteria tell all of them. */
+    #unknownBound(columns: readonly EncryptedColumn[]): ColumnMetadata[] {
+      const [set, known] = [this.#set(), this.#known()];
+      const needed = setIn(columns, set).flatMap(({ bound }) => bound.map(({ column }) => column));
+      const untold = [...new Set(needed)].filter((column) => column.getEntityValue(set) === undefined);
+      return untold.some((column) => column.getEntityValue(known) === undefined) ? untold : [];
+    }
+
+    /** Columns that `save()` takes for changed: its row was out of reach when it was loaded, and now it is not. */
+    #sealedBySave(columns: readonly EncryptedColumn[]): EncryptedColumn[] {
+      if (this.expressionMap.whereEntities.length === 0) return [];
+      const set = this.#set();
+      return columns.filter(({ cell }) => isSealed(cell.getEntityValue(set)));
+    }
+
+    /** A sealed value whose cell stands in the row is unchanged; every other one is refused when it is written. */
+    #withoutHeld(sealed: readonly EncryptedColumn[], rows: readonly Row[]): Row {
       const set = super.getValueSet();
-      const known = this.#criteria ?? {};
+      return sealed
+        .filter((column) => holdCell(rows, column, column.cell.getEntityValue(set) as Sealed))
+        .reduce((rest, { cell }) => without(rest, cell.propertyPath.split('.')), set);
+    }
+
+    async #readMatched(columns: readonly ColumnMetadata[]): Promise<readonly Row[]> {
+      this.#reading = columns;
+      try {
+        const [sql, parameters] = this.getQueryAndParameters();
+        return (await this.obtainQueryRunner().query(sql, parameters)) as Row[];
+      } finally {
+        this.#reading = undefined;
+      }
+    }
+
+    /** The criteria, and the values that were read: a row that came to match since is not written with them. */
+    #narrowed(read: readonly ColumnMetadata[], row: Row): readonly unknown[] {
+      const { wheres } = this.expressionMap;
+      const guards = read.map(({ databaseName }) => ({
+        type: 'and',
+        condition: `${this.escape(databaseName)} = ${this.createParameter(row[databaseName])}`,
+      }));
+      return wheres.length > 0 ? [{ type: 'simple', condition: wheres }, ...guards] : guards;
+    }
+
+    #derive(columns: readonly EncryptedColumn[]): Row {
+      const set = this.#set();
       const isSave = this.expressionMap.whereEntities.length > 0;
-      for (const column of columns) refuseUnsafeSet(column, set, known, isSave);
-      const [derived] = deriveRows(dataSource, seal, columns, [set], (row) => ({ ...known, ...row }));
+      for (const column of columns) refuseUnsafeSet(column, set, this.#criteria ?? {}, isSave);
+      const [unknown] = this.#unknownBound(columns);
+      if (unknown) throw notPrepared(setIn(columns, set), unknown);
+      const known = this.#known();
+      const [derived] = deriveRows(dataSource, seal, columns, [set], (row) => boundOf(columns, row, known));
       return derived!;
     }
   };
+}
+
+const nothingWritten = (): UpdateResult =>
+  Object.assign(new UpdateResult(), { raw: [], affected: 0, generatedMaps: [] });
+
+/** The columns that a set gives a value to seal. */
+function setIn(columns: readonly EncryptedColumn[], set: Row): readonly EncryptedColumn[] {
+  return columns.filter(({ cell }) => (cell.getEntityValue(set) ?? null) !== null);
+}
+
+/** The bound values of a row: from the set, where it has them. */
+function boundOf(columns: readonly EncryptedColumn[], set: Row, known: Row): Row {
+  const values: Row = {};
+  for (const { column } of columns.flatMap(({ bound }) => bound)) {
+    const given: unknown = column.getEntityValue(set);
+    column.setEntityValue(values, given === undefined ? column.getEntityValue(known) : given);
+  }
+  return values;
+}
+
+/** A copy without one property, and without the embedded objects that it leaves empty. */
+function without(set: Row, [name, ...rest]: readonly string[]): Row {
+  const { [name!]: value, ...others } = set;
+  const inner = rest.length > 0 ? without(value as Row, rest) : {};
+  return Object.keys(inner).length > 0 ? { ...others, [name!]: inner } : others;
+}
+
+function notPrepared([column]: readonly EncryptedColumn[], unknown: ColumnMetadata): SealError {
+  return new SealError(
+    'ERR_SEAL_NOT_PREPARED',
+    `${column!.label} is bound to ${unknown.propertyPath}, which neither the set nor the criteria tell. execute() reads it ` +
+      `from the matched rows; for SQL alone give ${unknown.propertyPath} by plain equality in the criteria.`,
+  );
 }
 
 /** The properties that a where object pins to one value. */
@@ -111,7 +240,8 @@ function equalities(where: unknown): Row {
   }
   const pinned: Row = {};
   for (const [property, value] of Object.entries(where)) {
-    if (!InstanceChecker.isFindOperator(value)) pinned[property] = value;
+    if (!InstanceChecker.isFindOperator(value))
+      pinned[property] = isNested(value) ? equalities(value) : value;
     else if (value.type === 'equal') pinned[property] = value.value;
     // TypeORM 0.3 names one row by its id so.
     else if (value.type === 'in' && Array.isArray(value.value) && value.value.length === 1)
@@ -119,6 +249,10 @@ function equalities(where: unknown): Row {
   }
   return pinned;
 }
+
+/** An embedded object, not a date or bytes. */
+const isNested = (value: unknown): boolean =>
+  typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype;
 
 /** Where `=` ignores case, say, it pins the row to a value, but not to which. */
 function withoutInexact(columns: readonly EncryptedColumn[], pinned: Row): Row {
