@@ -8,12 +8,12 @@ import { addChecks } from './check-constraints.js';
 import { bindColumns, type ColumnsOf } from './encrypted-column.js';
 import { overrideManager } from './entity-manager.js';
 import { makeFallback } from './fallback-subscriber.js';
-import { columnInternals, internalsOf, override } from './internals.js';
-import { hideCriteriaOf } from './not-found.js';
+import { columnInternals, internalsOf, override, type EntityManagerInternals } from './internals.js';
 import { makeOpener, ON_UNOPENABLE, type OnUnopenable } from './opener.js';
 import { asSealing, makeBuilders } from './query-builders.js';
 import { selfCheck } from './self-check.js';
 import { ColumnTransformer } from './transformer.js';
+import { refuseUnknownParents } from './unknown-parents.js';
 
 export interface AttachOptions {
   /**
@@ -23,6 +23,19 @@ export interface AttachOptions {
    * every value stays sealed.
    */
   readonly onUnopenable?: OnUnopenable;
+  /**
+   * For a database role that may only INSERT into tables with encrypted columns: their inserts read nothing back, so ids
+   * and defaults that the database makes are not set on the objects. `insert()` works, and `save()` of an entity without
+   * an id, once: without its id a second `save()` inserts it again. Everything else is refused for these entities.
+   * Default false.
+   */
+  readonly insertOnly?: boolean;
+  /**
+   * Whether selects of an entity take its cells along. `false` is for roles without SELECT on cells: encrypted properties
+   * stay undefined unless a select names them, and `save()` writes every encrypted property that is set, changed or not.
+   * Default true.
+   */
+  readonly selectCells?: boolean;
   /** Refuse fragments of SQL (`where('card.pan = :pan')`) that name an encrypted column. Default true. */
   readonly checkRawWhere?: boolean;
 }
@@ -30,6 +43,8 @@ export interface AttachOptions {
 const OPTIONS = {
   checkRawWhere: withDefault(flag(), true),
   onUnopenable: withDefault(ON_UNOPENABLE, 'throw'),
+  insertOnly: withDefault(flag(), false),
+  selectCells: withDefault(flag(), true),
 };
 
 /** An attached data source: what `openRaw` needs of it. */
@@ -94,12 +109,19 @@ export function attachFieldSeal<T extends DataSource>(
   const createEntityManager = internals.createEntityManager.bind(dataSource);
   const { subscriber, openLater } = makeFallback(dataSource, seal, open, resolve);
 
+  const guard = (manager: EntityManagerInternals): void => {
+    overrideManager(manager);
+    if (parsed.insertOnly) refuseUnknownParents(dataSource, manager, resolve);
+  };
+
   whenMetadataIsBuilt(dataSource, () => {
     columnsOf = bindColumns(dataSource, seal);
     addChecks(dataSource, columnsOf);
     for (const metadata of dataSource.entityMetadatas) {
       for (const column of columnsOf(metadata)) {
-        columnInternals(column.cell).transformer = new ColumnTransformer(column, openLater);
+        const cell = columnInternals(column.cell);
+        cell.transformer = new ColumnTransformer(column, openLater);
+        if (!parsed.selectCells) cell.isSelect = false;
         if (column.mask) columnInternals(column.mask).transformer = undefined;
       }
     }
@@ -109,10 +131,10 @@ export function attachFieldSeal<T extends DataSource>(
   override(internals, 'createQueryBuilder', (...args) => asSealing(builders, createQueryBuilder(...args)));
   override(internals, 'createEntityManager', (queryRunner) => {
     const manager = createEntityManager(queryRunner);
-    overrideManager(manager);
+    guard(manager);
     return manager;
   });
-  overrideManager(internals.manager);
+  guard(internals.manager);
   return dataSource;
 }
 

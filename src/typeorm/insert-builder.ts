@@ -27,6 +27,7 @@ export function insertBuilder(
     override async execute(): ReturnType<InsertInternals['execute']> {
       const columns = this.#columns();
       if (columns.length === 0 || this.expressionMap.insertFromSelect) return super.execute();
+      if (context.insertOnly) this.updateEntity(false);
       const rows = super.getValueSets();
       await seal.prepare(valuesOf(columns, rows));
       const write = () => super.execute();

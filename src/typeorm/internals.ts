@@ -26,6 +26,7 @@ export interface AliasInternals {
 
 /** What a builder collects before it makes SQL. */
 export interface ExpressionMapInternals {
+  readonly queryType: string;
   readonly mainAlias?: AliasInternals;
   readonly aliases: readonly AliasInternals[];
   /** True while entities are asked for, false for raw rows and counts. */
@@ -107,6 +108,8 @@ export interface InsertInternals extends QueryBuilderInternals {
   /** The objects given to `values()`; read again and again while SQL is made. */
   getValueSets(): Row[];
   getInsertedColumns(): ColumnMetadata[];
+  /** Whether generated values are read back, by RETURNING or by a select. */
+  updateEntity(enabled: boolean): this;
 }
 
 export interface UpdateInternals extends QueryBuilderInternals {
@@ -151,6 +154,8 @@ export interface EntityManagerInternals {
   delete(...args: unknown[]): Promise<unknown>;
   softDelete(...args: unknown[]): Promise<unknown>;
   restore(...args: unknown[]): Promise<unknown>;
+  /** With or without a target before the entities. */
+  save(...args: readonly unknown[]): Promise<unknown>;
 }
 
 export interface ColumnInternals {
@@ -160,6 +165,8 @@ export interface ColumnInternals {
   isUpdate: boolean;
   /** Of the same kind; an EntitySchema cannot say it. */
   isVirtual: boolean;
+  /** Whether a select of the entity takes the column along. */
+  isSelect: boolean;
 }
 
 /** Of the same kind: computed from `isVirtual` when metadata is built. */

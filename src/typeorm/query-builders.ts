@@ -9,6 +9,7 @@
 import type { DataSource, EntityMetadata } from 'typeorm';
 import type { FieldSealPages } from '../keys/field-seal.js';
 import type { ColumnsOf, EncryptedColumn } from './encrypted-column.js';
+import { refuseBeyondInsert } from './insert-only.js';
 import { insertBuilder } from './insert-builder.js';
 import {
   type BuilderClass,
@@ -36,6 +37,10 @@ export interface BuilderContext {
   readonly columnsOf: ColumnsOf;
   /** Whether SQL written by hand is searched for encrypted columns. */
   readonly checkRawWhere: boolean;
+  /** Whether the database role may do nothing but INSERT. */
+  readonly insertOnly: boolean;
+  /** Whether a select of an entity takes its cells along. */
+  readonly selectCells: boolean;
 }
 
 export interface Builders {
@@ -72,6 +77,7 @@ export function makeBuilders(context: BuilderContext): Builders {
       }
 
       override getQuery(): string {
+        refuseBeyondInsert(context, this.expressionMap);
         if (context.checkRawWhere) refuseRawUse(this.expressionMap, context.columnsOf);
         return super.getQuery();
       }

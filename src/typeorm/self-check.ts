@@ -56,7 +56,7 @@ function checkEntity(
   columns: readonly EncryptedColumn[],
 ): void {
   const seal = canarySeal();
-  const builders = makeBuilders({ ...context, seal });
+  const builders = makeBuilders({ ...context, seal, insertOnly: false });
   const builder = (): SelectInternals => asSealing(builders, context.plainBuilder());
   const row = sampleRow(columns);
   const key = { ...sampleKey(metadata), ...sampleBound(columns) };
