@@ -21,6 +21,7 @@ import {
   type UpdateInternals,
 } from './internals.js';
 import type { Opener } from './opener.js';
+import { refuseTooManyParameters } from './parameter-limit.js';
 import { refuseRawUse } from './raw-use.js';
 import { selectBuilder } from './select-builder.js';
 import { updateBuilder } from './update-builder.js';
@@ -80,6 +81,12 @@ export function makeBuilders(context: BuilderContext): Builders {
         refuseBeyondInsert(context, this.expressionMap);
         if (context.checkRawWhere) refuseRawUse(this.expressionMap, context.columnsOf);
         return super.getQuery();
+      }
+
+      override getQueryAndParameters(): [sql: string, parameters: unknown[]] {
+        const [sql, parameters] = super.getQueryAndParameters();
+        refuseTooManyParameters(context, this, parameters.length);
+        return [sql, parameters];
       }
 
       override getPredicates(where: Row): Iterable<readonly [string, unknown]> {
