@@ -157,6 +157,10 @@ class KeyedFieldSeal implements FieldSeal {
     return openPreviously(this.#openParts(), cells, columns, opened);
   }
 
+  warn(code: string, message: string): void {
+    this.#listener.emit({ type: 'warning', code, message });
+  }
+
   seal(purpose: string, name: string, value: unknown, options?: ValueOptions): Buffer {
     this.#assertOpen();
     const parsed = parseValueOptions(options);

@@ -123,6 +123,8 @@ export interface FieldSealPages {
    * @throws SealError `ERR_SEAL_TYPE`, `ERR_SEAL_VALUE`; QueryError `ERR_QUERY_NO_BLIND_INDEX`.
    */
   searchIndexes(column: FieldColumn, value: unknown): readonly Buffer[];
+  /** Tells the listener of the field seal, as an event of type `warning`. */
+  warn(code: string, message: string): void;
 }
 
 /** True for field seals of any copy of the package in this process. */

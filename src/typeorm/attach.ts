@@ -3,6 +3,7 @@ import type { DataSource } from 'typeorm';
 import { ConfigError } from '../errors.js';
 import { isFieldSeal, type FieldSealPages } from '../keys/field-seal.js';
 import { describeValue, flag, optionError, parseOptions, withDefault } from '../keys/options.js';
+import { noteActiveRecord } from './active-record.js';
 import { familyOf, refuseLateAttach, withTypesOf } from './column-types.js';
 import { addChecks } from './check-constraints.js';
 import { bindColumns, type ColumnsOf } from './encrypted-column.js';
@@ -126,6 +127,10 @@ export function attachFieldSeal<T extends DataSource>(
       }
     }
     selfCheck(context);
+    noteActiveRecord(
+      seal,
+      dataSource.entityMetadatas.filter((metadata) => columnsOf(metadata).length > 0),
+    );
     internals.subscribers.push(subscriber);
   });
   override(internals, 'createQueryBuilder', (...args) => asSealing(builders, createQueryBuilder(...args)));

@@ -154,6 +154,7 @@ function canarySeal(): CanarySeal {
       })),
     openPage: () => Promise.resolve([]),
     searchIndexes: () => [make(16)],
+    warn: () => undefined,
     take: () => {
       const all = made;
       made = [];
