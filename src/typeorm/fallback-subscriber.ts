@@ -9,6 +9,7 @@ import { bindingOfEntity } from './bound-columns.js';
 import type { ColumnsOf, EncryptedColumn } from './encrypted-column.js';
 import type { Row } from './internals.js';
 import { openAlone, type Opener } from './opener.js';
+import { asCell } from './page.js';
 import { isSealed, Sealed } from './sealed.js';
 import type { OpenLater } from './transformer.js';
 
@@ -34,7 +35,8 @@ export function makeFallback(
   const pending = new WeakMap<Sealed, Uint8Array>();
   let waiting = 0;
 
-  const openLater: OpenLater = ({ handle }, cell) => {
+  const openLater: OpenLater = ({ handle }, stored) => {
+    const cell = asCell(stored)!;
     const sealed: Sealed = new Sealed(handle, cell, () => openAlone(seal, { column: handle, cells: [cell] }));
     pending.set(sealed, cell);
     waiting += 1;

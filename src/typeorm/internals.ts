@@ -31,6 +31,8 @@ export interface ExpressionMapInternals {
   readonly aliases: readonly AliasInternals[];
   /** True while entities are asked for, false for raw rows and counts. */
   readonly queryEntity: boolean;
+  /** The ids of a page, in the copy of a builder that loads it; empty in all others. */
+  readonly extraAppendedAndWhereCondition: string;
   readonly selects: readonly { readonly selection: string; readonly aliasName?: string }[];
   /** Narrowed while an UPDATE is sent whose bound values were read first. */
   wheres: readonly unknown[];

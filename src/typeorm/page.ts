@@ -100,7 +100,7 @@ const isSet = (value: unknown): boolean => value !== null && value !== undefined
 const NOT_A_CELL = Buffer.alloc(0);
 
 /** A cell as bytes. Whatever is no cell is given on as one that cannot be opened. */
-function asCell(value: unknown): Uint8Array | null {
+export function asCell(value: unknown): Uint8Array | null {
   if (!isSet(value)) return null;
   if (value instanceof Uint8Array) return value;
   // The query result cache keeps rows as JSON.

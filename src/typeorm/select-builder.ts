@@ -69,8 +69,10 @@ export function selectBuilder(
 
     override async loadRawResults(queryRunner: QueryRunner): Promise<Row[]> {
       const rows = await super.loadRawResults(queryRunner);
-      // Raw results and counts are asked for as the database has them.
-      if (!this.expressionMap.queryEntity || rows.length === 0) return rows;
+      // Raw results and counts are asked for as the database has them. Pagination over joins loads the rows of its page
+      // by a copy that is not said to load entities, and is the only one with ids appended.
+      const { queryEntity, extraAppendedAndWhereCondition: pageIds } = this.expressionMap;
+      if ((!queryEntity && !pageIds) || rows.length === 0) return rows;
       const columns = this.#pageColumns(rows[0]!);
       if (columns.length > 0) opened.set(rows, await openPage(open, seal, columns, rows));
       return rows;

@@ -1,0 +1,112 @@
+/** Behaviour row 11: the query result cache of TypeORM. */
+import { SelectQueryBuilder } from 'typeorm';
+import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
+import { isSealed } from '../../src/typeorm/index.js';
+import { Card, Customer } from './entities.js';
+import { openShop, type Shop } from './shop.js';
+
+const MINUTE_MS = 60_000;
+
+let shop: Shop;
+let customer: Customer;
+
+beforeAll(async () => {
+  shop = await openShop({
+    entities: [Card, Customer],
+    attach: { onUnopenable: 'sealed' },
+    options: { cache: { type: 'database', tableName: 'query_cache' } },
+  });
+  customer = Object.assign(new Customer(), {
+    name: 'Ada cache-secret',
+    phone: '+44 cache-secret',
+    address: { street: 'cache-secret street' },
+    cards: [Object.assign(new Card(), { pan: '4111111111111111' })],
+  });
+  await shop.dataSource.manager.save(customer);
+});
+afterAll(() => shop.close());
+beforeEach(async () => {
+  await shop.dataSource.queryResultCache?.clear();
+  shop.recorder.clear();
+});
+
+const find = () =>
+  shop.dataSource.manager.findOneOrFail(Customer, {
+    where: { name: 'Ada cache-secret' },
+    relations: { cards: true },
+    cache: MINUTE_MS,
+  });
+
+/** Selects that went to the tables of the application. */
+const selects = () => shop.recorder.of('SELECT').filter((sql) => sql.includes('"customers"'));
+
+it('11 is asked instead of the table, and what it holds is opened', async () => {
+  const first = await find();
+  expect(selects().length).toBeGreaterThan(0);
+  shop.recorder.clear();
+  const second = await find();
+  expect(selects()).toEqual([]);
+  expect(second).toEqual(first);
+  expect(second).toMatchObject({
+    name: 'Ada cache-secret',
+    phone: '+44 cache-secret',
+    address: { street: 'cache-secret street' },
+    cards: [{ pan: '4111111111111111' }],
+  });
+});
+
+it('11 holds cells and no plaintext', async () => {
+  await find();
+  await find();
+  const cached = await shop.database.query('SELECT * FROM query_cache');
+  expect(cached.length).toBeGreaterThan(0);
+  const text = JSON.stringify(cached);
+  expect(text).not.toMatch(/cache-secret|4111111111111111/u);
+  const { pan } = await shop.raw('cards', customer.cards[0]!.id);
+  expect(text).toContain((pan as Buffer).toJSON().data.slice(2, 18).join(','));
+});
+
+it('11 gives cells to raw queries and opened values to entities under one id', async () => {
+  const builder = () =>
+    shop.dataSource
+      .getRepository(Customer)
+      .createQueryBuilder('c')
+      .where({ id: customer.id })
+      .cache('one', MINUTE_MS);
+  expect((await builder().getOneOrFail()).name).toBe('Ada cache-secret');
+  const raw = await builder().getRawMany();
+  expect(JSON.stringify(raw)).not.toContain('cache-secret');
+  expect((await builder().getRawAndEntities()).entities[0]?.name).toBe('Ada cache-secret');
+});
+
+it('11 refuses a cached row that was changed in the cache table', async () => {
+  await find();
+  const [before] = await shop.database.query(
+    'SELECT result FROM query_cache ORDER BY length(result) DESC LIMIT 1',
+  );
+  const { phone } = await shop.raw('customers', customer.id);
+  const bytes = (phone as Buffer).toJSON().data;
+  const changed = String(before!.result).replace(
+    bytes.join(','),
+    [...bytes.slice(0, -1), bytes.at(-1)! ^ 1].join(','),
+  );
+  expect(changed).not.toBe(before!.result);
+  await shop.database.query('UPDATE query_cache SET result = $1 WHERE result = $2', [
+    changed,
+    before!.result,
+  ]);
+  const loaded = await find();
+  expect([loaded.name, isSealed(loaded.phone)]).toEqual(['Ada cache-secret', true]);
+});
+
+it('11 is opened for builders that were not made by the data source', async () => {
+  const foreign = () =>
+    new SelectQueryBuilder<Customer>(shop.dataSource)
+      .select('c')
+      .from(Customer, 'c')
+      .where({ id: customer.id })
+      .cache(MINUTE_MS)
+      .getOneOrFail();
+  await foreign();
+  expect((await foreign()).name).toBe('Ada cache-secret');
+});
