@@ -31,11 +31,13 @@ export interface ExpressionMapInternals {
   readonly aliases: readonly AliasInternals[];
   /** True while entities are asked for, false for raw rows and counts. */
   readonly queryEntity: boolean;
-  /** The ids of a page, in the copy of a builder that loads it; empty in all others. */
-  readonly extraAppendedAndWhereCondition: string;
+  /**
+   * SQL that is joined to all criteria by AND, empty otherwise: the ids of a page, in the copy of a select that loads it;
+   * the bound values of an UPDATE, while it is sent.
+   */
+  extraAppendedAndWhereCondition: string;
   readonly selects: readonly { readonly selection: string; readonly aliasName?: string }[];
-  /** Narrowed while an UPDATE is sent whose bound values were read first. */
-  wheres: readonly unknown[];
+  readonly wheres: readonly unknown[];
   readonly havings: readonly unknown[];
   readonly orderBys: Readonly<Row>;
   readonly groupBys: readonly string[];

@@ -1,5 +1,5 @@
 /** UPDATE: one sealing for the values of `.set()`, bound to what the statement says about its row. */
-import { InstanceChecker, UpdateResult } from 'typeorm';
+import { InstanceChecker, type UpdateResult } from 'typeorm';
 import { QueryError, SealError } from '../errors.js';
 import { refuseBareTable } from './bare-table.js';
 import { deriveRows, valuesOf } from './derived-rows.js';
@@ -11,6 +11,7 @@ import { mainMetadata, type BuilderContext } from './query-builders.js';
 import { restorePlaintext } from './returned-cells.js';
 import { isSealed, type Sealed } from './sealed.js';
 import { showMasks } from './shown-masks.js';
+import { boundOf, notPrepared, nothingWritten, setIn, without } from './update-set.js';
 
 export function updateBuilder(
   context: BuilderContext,
@@ -22,8 +23,8 @@ export function updateBuilder(
     #derived: Row | undefined;
     /** The set of the SQL that was made last. */
     #written: Row = {};
-    /** What plain equality in the criteria says about every matched row; undefined once there are alternatives. */
-    #criteria: Row | undefined = {};
+    /** What plain equality in the criteria says about every matched row; undefined once there may be alternatives. */
+    #criteria: Row | undefined = this.expressionMap.wheres.length === 0 ? {} : undefined;
     /** Set while the matched rows are read before the update. */
     #reading: readonly ColumnMetadata[] | undefined;
     /** What the matched rows said, while the update that follows is sent. */
@@ -47,15 +48,14 @@ export function updateBuilder(
     ): Promise<UpdateResult> {
       const rows = await this.#readMatched([...unknown, ...sealed.map(({ cell }) => cell)]);
       if (rows.length === 0) return nothingWritten();
-      const { wheres } = this.expressionMap;
       try {
         this.#changes = this.#withoutHeld(sealed, rows);
         if (Object.keys(this.#changes).length === 0) return nothingWritten();
         this.#read = sharedValues(dataSource, setIn(columns, this.#changes), unknown, rows);
-        this.expressionMap.wheres = this.#narrowed(unknown, rows[0]!);
+        this.expressionMap.extraAppendedAndWhereCondition = this.#sameAs(unknown, rows[0]!);
         return await this.#write(columns);
       } finally {
-        this.expressionMap.wheres = wheres;
+        this.expressionMap.extraAppendedAndWhereCondition = '';
         this.#changes = this.#read = undefined;
       }
     }
@@ -104,7 +104,8 @@ export function updateBuilder(
     }
 
     override andWhere(where: unknown, parameters?: unknown): this {
-      this.#criteria &&= { ...this.#criteria, ...this.#pinned(where) };
+      const pinned = this.#pinned(where);
+      this.#criteria = this.#criteria && pinned && { ...this.#criteria, ...pinned };
       return super.andWhere(where, parameters);
     }
 
@@ -126,8 +127,9 @@ export function updateBuilder(
       return metadata ? columnsOf(metadata) : [];
     }
 
-    #pinned(where: unknown): Row {
-      return withoutInexact(this.#columns(), equalities(where));
+    #pinned(where: unknown): Row | undefined {
+      const pinned = equalities(where);
+      return pinned && withoutInexact(this.#columns(), pinned);
     }
 
     #set(): Row {
@@ -172,14 +174,13 @@ export function updateBuilder(
       }
     }
 
-    /** The criteria, and the values that were read: a row that came to match since is not written with them. */
-    #narrowed(read: readonly ColumnMetadata[], row: Row): readonly unknown[] {
-      const { wheres } = this.expressionMap;
-      const guards = read.map(({ databaseName }) => ({
-        type: 'and',
-        condition: `${this.escape(databaseName)} = ${this.createParameter(row[databaseName])}`,
-      }));
-      return wheres.length > 0 ? [{ type: 'simple', condition: wheres }, ...guards] : guards;
+    /** Keeps out of the update what came to match since it was read: its cells would be bound to these values. */
+    #sameAs(read: readonly ColumnMetadata[], row: Row): string {
+      return read
+        .map(
+          ({ databaseName }) => `${this.escape(databaseName)} = ${this.createParameter(row[databaseName])}`,
+        )
+        .join(' AND ');
     }
 
     #derive(columns: readonly EncryptedColumn[]): Row {
@@ -195,49 +196,10 @@ export function updateBuilder(
   };
 }
 
-const nothingWritten = (): UpdateResult =>
-  Object.assign(new UpdateResult(), { raw: [], affected: 0, generatedMaps: [] });
-
-/** The columns that a set gives a value to seal. */
-function setIn(columns: readonly EncryptedColumn[], set: Row): readonly EncryptedColumn[] {
-  return columns.filter(({ cell }) => (cell.getEntityValue(set) ?? null) !== null);
-}
-
-/** The bound values of a row: from the set, where it has them. */
-function boundOf(columns: readonly EncryptedColumn[], set: Row, known: Row): Row {
-  const values: Row = {};
-  for (const { column } of columns.flatMap(({ bound }) => bound)) {
-    const given: unknown = column.getEntityValue(set);
-    column.setEntityValue(values, given === undefined ? column.getEntityValue(known) : given);
-  }
-  return values;
-}
-
-/** A copy without one property, and without the embedded objects that it leaves empty. */
-function without(set: Row, [name, ...rest]: readonly string[]): Row {
-  const { [name!]: value, ...others } = set;
-  const inner = rest.length > 0 ? without(value as Row, rest) : {};
-  return Object.keys(inner).length > 0 ? { ...others, [name!]: inner } : others;
-}
-
-function notPrepared([column]: readonly EncryptedColumn[], unknown: ColumnMetadata): SealError {
-  return new SealError(
-    'ERR_SEAL_NOT_PREPARED',
-    `${column!.label} is bound to ${unknown.propertyPath}, which neither the set nor the criteria tell. execute() reads it ` +
-      `from the matched rows; for SQL alone give ${unknown.propertyPath} by plain equality in the criteria.`,
-  );
-}
-
-/** The properties that a where object pins to one value. */
-function equalities(where: unknown): Row {
-  if (
-    typeof where !== 'object' ||
-    where === null ||
-    Array.isArray(where) ||
-    InstanceChecker.isBrackets(where)
-  ) {
-    return {};
-  }
+/** The properties that a where object pins to one value; undefined for SQL, which may hold an OR for all around it. */
+function equalities(where: unknown): Row | undefined {
+  if (typeof where !== 'object' || where === null) return undefined;
+  if (Array.isArray(where) || InstanceChecker.isBrackets(where)) return {};
   const pinned: Row = {};
   for (const [property, value] of Object.entries(where)) {
     if (!InstanceChecker.isFindOperator(value))

@@ -1,7 +1,7 @@
 /** Behaviour row 21: cells bound to other columns of their row, in updates that do not name those. */
 import 'reflect-metadata';
 import { Client } from 'pg';
-import { Column, Entity, In, PrimaryColumn } from 'typeorm';
+import { Column, Entity, In, PrimaryColumn, type UpdateQueryBuilder } from 'typeorm';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { Encrypted } from '../../src/typeorm/index.js';
 import { openShop, reload, type Shop } from './shop.js';
@@ -85,6 +85,24 @@ describe('21 an update that does not tell what its cells are bound to', () => {
     }
     expect(shop.recorder.of('UPDATE')).toEqual([]);
     for (const row of rows) expect(await found(row.id)).toEqual(row);
+  });
+
+  it('is refused where SQL has an OR beside what pins a row', async () => {
+    const [one, two] = [await newRow({ tenant: 'a' }), await newRow({ tenant: 'b' })];
+    const update = () => shop.dataSource.createQueryBuilder().update(Tenancy).set({ secret: 'x', byId: 'x' });
+    const ambiguous = [
+      update().where({ id: one.id, tenant: 'a', shard: '0' }).andWhere('1 = 1 OR id = :two', { two: two.id }),
+      update().where('id = :two OR 1 = 0', { two: two.id }).orWhere({ id: one.id }),
+      update().where('id = :two OR 1 = 1', { two: two.id }).andWhere({ id: one.id }),
+      update()
+        .where('id = :two OR 1 = 1', { two: two.id })
+        .clone()
+        .andWhere({ id: one.id, tenant: 'a', shard: '0' }),
+    ];
+    for (const statement of ambiguous) {
+      await expect(statement.execute()).rejects.toMatchObject({ code: 'ERR_SEAL_BINDING' });
+    }
+    for (const row of [one, two]) expect(await found(row.id)).toEqual(row);
   });
 
   it('writes nothing when no row matches', async () => {
@@ -191,21 +209,29 @@ describe('21 a row whose bound value changes meanwhile', () => {
     expect((await found(row.id)).secret).toBe('after the race');
   });
 
-  it('is not written when it comes to match between the two statements', async () => {
-    const [first, late] = [await newRow({ note: 'phantom', tenant: 'a' }), await newRow({ tenant: 'b' })];
-    const update = shop.dataSource.createQueryBuilder().update(Tenancy).set({ secret: 'phantom' });
-    let isLate = false;
+  type Criteria = (update: UpdateQueryBuilder<Tenancy>, row: { id: number; note: string }) => typeof update;
+
+  it.each<[string, Criteria]>([
+    ['an object', (update, { note }) => update.where({ note })],
+    ['SQL with an OR', (update, row) => update.where('id = :id OR note = :note', row)],
+    [
+      'SQL after an object',
+      (update, row) => update.where({ id: row.id }).andWhere('1 = 1 OR note = :note', row),
+    ],
+    ['alternatives', (update, { id, note }) => update.where({ id }).orWhere({ note })],
+  ])('is not written when it comes to match %s between the two statements', async (_, criteria) => {
+    const note = `phantom ${nextId}`;
+    const [row, late] = [await newRow({ note, tenant: 'a' }), await newRow({ tenant: 'b' })];
+    const update = shop.dataSource.createQueryBuilder().update(Tenancy).set({ secret: 'x' });
     shop.seal.prepare = async () => {
-      if (!isLate)
-        await shop.database.query("UPDATE tenancies SET note = 'phantom' WHERE id = $1", [late.id]);
-      isLate = true;
+      await shop.database.query('UPDATE tenancies SET note = $1 WHERE id = $2', [note, late.id]);
     };
     try {
-      expect((await update.where({ note: 'phantom' }).execute()).affected).toBe(1);
+      expect((await criteria(update, { id: row.id, note }).execute()).affected).toBe(1);
     } finally {
       Reflect.deleteProperty(shop.seal, 'prepare');
     }
-    expect((await found(first.id)).secret).toBe('phantom');
+    expect((await found(row.id)).secret).toBe('x');
     expect((await found(late.id)).secret).toBe(late.secret);
   });
 

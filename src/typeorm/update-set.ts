@@ -1,0 +1,39 @@
+/** What an UPDATE sets, and what is known about the rows that it sets it in. */
+import { UpdateResult } from 'typeorm';
+import { SealError } from '../errors.js';
+import type { EncryptedColumn } from './encrypted-column.js';
+import type { ColumnMetadata, Row } from './internals.js';
+
+/** The result of an update that matches no row, or changes nothing. */
+export const nothingWritten = (): UpdateResult =>
+  Object.assign(new UpdateResult(), { raw: [], affected: 0, generatedMaps: [] });
+
+/** The columns that a set gives a value to seal. */
+export function setIn(columns: readonly EncryptedColumn[], set: Row): readonly EncryptedColumn[] {
+  return columns.filter(({ cell }) => (cell.getEntityValue(set) ?? null) !== null);
+}
+
+/** The bound values of a row: from the set, where it has them. */
+export function boundOf(columns: readonly EncryptedColumn[], set: Row, known: Row): Row {
+  const values: Row = {};
+  for (const { column } of columns.flatMap(({ bound }) => bound)) {
+    const given: unknown = column.getEntityValue(set);
+    column.setEntityValue(values, given === undefined ? column.getEntityValue(known) : given);
+  }
+  return values;
+}
+
+/** A copy without one property, and without the embedded objects that it leaves empty. */
+export function without(set: Row, [name, ...rest]: readonly string[]): Row {
+  const { [name!]: value, ...others } = set;
+  const inner = rest.length > 0 ? without(value as Row, rest) : {};
+  return Object.keys(inner).length > 0 ? { ...others, [name!]: inner } : others;
+}
+
+export function notPrepared([column]: readonly EncryptedColumn[], unknown: ColumnMetadata): SealError {
+  return new SealError(
+    'ERR_SEAL_NOT_PREPARED',
+    `${column!.label} is bound to ${unknown.propertyPath}, which neither the set nor the criteria tell. execute() reads it ` +
+      `from the matched rows; for SQL alone give ${unknown.propertyPath} by plain equality in the criteria.`,
+  );
+}
