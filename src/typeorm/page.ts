@@ -103,10 +103,11 @@ const NOT_A_CELL = Buffer.alloc(0);
 export function asCell(value: unknown): Uint8Array | null {
   if (!isSet(value)) return null;
   if (value instanceof Uint8Array) return value;
-  // The query result cache keeps rows as JSON.
+  if (typeof value !== 'object') return NOT_A_CELL;
+  // The query result cache keeps rows as JSON: of a Buffer `{ type, data }`, of other byte arrays `{ 0: …, 1: … }`.
   const json = value as { readonly type?: unknown; readonly data?: unknown };
-  if (json.type === 'Buffer' && Array.isArray(json.data)) return Buffer.from(json.data as number[]);
-  return NOT_A_CELL;
+  const isBuffer = json.type === 'Buffer' && Array.isArray(json.data);
+  return Buffer.from((isBuffer ? json.data : Object.values(json)) as number[]);
 }
 
 /**

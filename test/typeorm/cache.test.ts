@@ -1,7 +1,7 @@
 /** Behaviour row 11: the query result cache of TypeORM. */
 import { SelectQueryBuilder } from 'typeorm';
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
-import { isSealed } from '../../src/typeorm/index.js';
+import { isSealed, openRaw } from '../../src/typeorm/index.js';
 import { Card, Customer } from './entities.js';
 import { openShop, type Shop } from './shop.js';
 
@@ -109,4 +109,18 @@ it('11 is opened for builders that were not made by the data source', async () =
       .getOneOrFail();
   await foreign();
   expect((await foreign()).name).toBe('Ada cache-secret');
+});
+
+it('11 is opened in every form that bytes take in JSON, and nothing else is', async () => {
+  const { phone } = await shop.raw('customers', customer.id);
+  const open = async (cell: unknown): Promise<unknown> => {
+    const rows = [JSON.parse(JSON.stringify({ phone: cell })) as object];
+    const [opened] = await openRaw(shop.dataSource, Customer, rows, { phone: 'phone' });
+    return (opened as { phone: unknown }).phone;
+  };
+  expect(await open(phone)).toBe('+44 cache-secret');
+  expect(await open(new Uint8Array(phone as Buffer))).toBe('+44 cache-secret');
+  for (const other of ['text', 7, true, {}, { type: 'Buffer' }, { value: 'text' }, ['a']]) {
+    expect(isSealed(await open(other))).toBe(true);
+  }
 });
