@@ -1,17 +1,17 @@
 /** UPDATE: one sealing for the values of `.set()`, bound to what the statement says about its row. */
-import { InstanceChecker, type UpdateResult } from 'typeorm';
-import { QueryError, SealError } from '../errors.js';
+import type { UpdateResult } from 'typeorm';
 import { refuseBareTable } from './bare-table.js';
 import { deriveRows, valuesOf } from './derived-rows.js';
-import { siblingsOf, type EncryptedColumn } from './encrypted-column.js';
+import type { EncryptedColumn } from './encrypted-column.js';
 import type { BuilderClass, ColumnMetadata, Row, UpdateInternals } from './internals.js';
 import { writingMasks } from './mask-column.js';
 import { holdCell, inTransaction, lockOf, sharedValues } from './matched-rows.js';
 import { mainMetadata, type BuilderContext } from './query-builders.js';
+import { pinnedValues } from './pinned-values.js';
 import { restorePlaintext } from './returned-cells.js';
 import { isSealed, type Sealed } from './sealed.js';
 import { showMasks } from './shown-masks.js';
-import { boundOf, notPrepared, nothingWritten, setIn, without } from './update-set.js';
+import { boundOf, notPrepared, nothingWritten, refuseUnsafeSet, setIn, without } from './update-set.js';
 
 export function updateBuilder(
   context: BuilderContext,
@@ -128,8 +128,7 @@ export function updateBuilder(
     }
 
     #pinned(where: unknown): Row | undefined {
-      const pinned = equalities(where);
-      return pinned && withoutInexact(this.#columns(), pinned);
+      return pinnedValues(this.#columns(), where);
     }
 
     #set(): Row {
@@ -194,59 +193,4 @@ export function updateBuilder(
       return derived!;
     }
   };
-}
-
-/** The properties that a where object pins to one value; undefined for SQL, which may hold an OR for all around it. */
-function equalities(where: unknown): Row | undefined {
-  if (typeof where !== 'object' || where === null) return undefined;
-  if (Array.isArray(where) || InstanceChecker.isBrackets(where)) return {};
-  const pinned: Row = {};
-  for (const [property, value] of Object.entries(where)) {
-    if (!InstanceChecker.isFindOperator(value))
-      pinned[property] = isNested(value) ? equalities(value) : value;
-    else if (value.type === 'equal') pinned[property] = value.value;
-    // TypeORM 0.3 names one row by its id so.
-    else if (value.type === 'in' && Array.isArray(value.value) && value.value.length === 1)
-      pinned[property] = (value.value as readonly unknown[])[0];
-  }
-  return pinned;
-}
-
-/** An embedded object, not a date or bytes. */
-const isNested = (value: unknown): boolean =>
-  typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype;
-
-/** Where `=` ignores case, say, it pins the row to a value, but not to which. */
-function withoutInexact(columns: readonly EncryptedColumn[], pinned: Row): Row {
-  const inexact = new Set<string>();
-  for (const { bound } of columns) {
-    for (const { column, isFoundExactly } of bound) {
-      if (!isFoundExactly(column)) inexact.add(column.propertyPath.split('.')[0]!);
-    }
-  }
-  return Object.fromEntries(Object.entries(pinned).filter(([property]) => !inexact.has(property)));
-}
-
-function refuseUnsafeSet(column: EncryptedColumn, set: Row, known: Row, isSave: boolean): void {
-  const { cell, mask, bound, label } = column;
-  const isSet = cell.getEntityValue(set) !== undefined;
-  for (const sibling of siblingsOf(column)) {
-    // Whoever gives or saves a whole entity gives its mask along; that of the value takes its place, if there is a value.
-    if (sibling === mask && (isSet || isSave)) continue;
-    if (sibling.getEntityValue(set) !== undefined) {
-      throw new QueryError(
-        'ERR_QUERY_UNSUPPORTED',
-        `${sibling.propertyPath} is written together with ${label} and cannot be set. Set ${cell.propertyPath} instead.`,
-      );
-    }
-  }
-  for (const { column: boundTo } of bound) {
-    const value: unknown = boundTo.getEntityValue(set);
-    if (value === undefined || isSet || value === boundTo.getEntityValue(known)) continue;
-    throw new SealError(
-      'ERR_SEAL_BINDING',
-      `${label} is bound to ${boundTo.propertyPath}: changing that alone would make its cell unreadable. ` +
-        `Set ${cell.propertyPath} in the same statement.`,
-    );
-  }
 }

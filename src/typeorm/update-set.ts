@@ -1,7 +1,7 @@
 /** What an UPDATE sets, and what is known about the rows that it sets it in. */
 import { UpdateResult } from 'typeorm';
-import { SealError } from '../errors.js';
-import type { EncryptedColumn } from './encrypted-column.js';
+import { QueryError, SealError } from '../errors.js';
+import { siblingsOf, type EncryptedColumn } from './encrypted-column.js';
 import type { ColumnMetadata, Row } from './internals.js';
 
 /** The result of an update that matches no row, or changes nothing. */
@@ -36,4 +36,32 @@ export function notPrepared([column]: readonly EncryptedColumn[], unknown: Colum
     `${column!.label} is bound to ${unknown.propertyPath}, which neither the set nor the criteria tell. execute() reads it ` +
       `from the matched rows; for SQL alone give ${unknown.propertyPath} by plain equality in the criteria.`,
   );
+}
+
+/**
+ * @throws QueryError `ERR_QUERY_UNSUPPORTED` for a sibling without its cell; SealError `ERR_SEAL_BINDING` for a bound value
+ *   without it.
+ */
+export function refuseUnsafeSet(column: EncryptedColumn, set: Row, known: Row, isSave: boolean): void {
+  const { cell, mask, bound, label } = column;
+  const isSet = cell.getEntityValue(set) !== undefined;
+  for (const sibling of siblingsOf(column)) {
+    // Whoever gives or saves a whole entity gives its mask along; that of the value takes its place, if there is a value.
+    if (sibling === mask && (isSet || isSave)) continue;
+    if (sibling.getEntityValue(set) !== undefined) {
+      throw new QueryError(
+        'ERR_QUERY_UNSUPPORTED',
+        `${sibling.propertyPath} is written together with ${label} and cannot be set. Set ${cell.propertyPath} instead.`,
+      );
+    }
+  }
+  for (const { column: boundTo } of bound) {
+    const value: unknown = boundTo.getEntityValue(set);
+    if (value === undefined || isSet || value === boundTo.getEntityValue(known)) continue;
+    throw new SealError(
+      'ERR_SEAL_BINDING',
+      `${label} is bound to ${boundTo.propertyPath}: changing that alone would make its cell unreadable. ` +
+        `Set ${cell.propertyPath} in the same statement.`,
+    );
+  }
 }
