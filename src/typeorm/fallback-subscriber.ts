@@ -4,8 +4,8 @@
  * while a value waits to be opened.
  */
 import type { DataSource, EntityMetadata } from 'typeorm';
-import type { FieldSealPages } from '../keys/field-seal.js';
-import { bindingOfEntity } from './bound-columns.js';
+import type { CellsOfColumn, FieldSealPages } from '../keys/field-seal.js';
+import { bindingOfEntity, type BoundColumn } from './bound-columns.js';
 import type { ColumnsOf, EncryptedColumn } from './encrypted-column.js';
 import type { Row } from './internals.js';
 import { openAlone, type Opener } from './opener.js';
@@ -52,7 +52,7 @@ export function makeFallback(
         {
           column: column.handle,
           cells: [cell],
-          ...(column.bound.length > 0 && { bindings: [bindingIn(dataSource, column, entity)] }),
+          ...bindingsIn(dataSource, column, entity),
         },
       ]);
       // Some versions broadcast a load twice; the second run finds a value that another one has opened.
@@ -70,11 +70,24 @@ export function makeFallback(
   return { subscriber, openLater };
 }
 
+function bindingsIn(
+  dataSource: DataSource,
+  { bound, previouslyBound, label }: EncryptedColumn,
+  entity: Row,
+): Pick<CellsOfColumn, 'bindings' | 'previousBindings'> {
+  const of = (columns: readonly BoundColumn[]) => [bindingIn(dataSource, columns, entity, label)];
+  return {
+    ...(bound.length > 0 && { bindings: of(bound) }),
+    ...(previouslyBound.length > 0 && { previousBindings: of(previouslyBound) }),
+  };
+}
+
 /** Undefined where a bound value was not loaded: then the cell is reported as one that cannot be opened. */
 function bindingIn(
   dataSource: DataSource,
-  { bound, label }: EncryptedColumn,
+  bound: readonly BoundColumn[],
   entity: Row,
+  label: string,
 ): Uint8Array | undefined {
   const isLoaded = bound.every(({ column }) => (column.getEntityValue(entity) ?? undefined) !== undefined);
   return isLoaded ? bindingOfEntity(dataSource, bound, entity, label) : undefined;

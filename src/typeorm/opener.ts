@@ -47,20 +47,25 @@ const throwFirst: Settle = (_seal, _cells, values, failures) => {
   return values;
 };
 
-const leaveSealed: Settle = (seal, { column, cells, fingerprints, bindings }, values, failures) => {
+const leaveSealed: Settle = (seal, page, values, failures) => {
   const settled = [...values];
   for (const row of failures.keys()) {
-    const cell = cells[row]!;
-    const alone: CellsOfColumn = {
-      column,
-      cells: [cell],
-      ...(fingerprints && { fingerprints: [fingerprints[row]] }),
-      ...(bindings && { bindings: [bindings[row]] }),
-    };
-    settled[row] = new Sealed(column, cell, () => openAlone(seal, alone));
+    const alone = rowOf(page, row);
+    settled[row] = new Sealed(page.column, page.cells[row]!, () => openAlone(seal, alone));
   }
   return settled;
 };
+
+function rowOf(page: CellsOfColumn, row: number): CellsOfColumn {
+  const { column, cells, fingerprints, bindings, previousBindings } = page;
+  return {
+    column,
+    cells: [cells[row]],
+    ...(fingerprints && { fingerprints: [fingerprints[row]] }),
+    ...(bindings && { bindings: [bindings[row]] }),
+    ...(previousBindings && { previousBindings: [previousBindings[row]] }),
+  };
+}
 
 function openPage(seal: FieldSealPages, page: readonly CellsOfColumn[]): Promise<readonly OpenedColumn[]> {
   return seal.access === 'write-only' ? Promise.resolve(page.map(unopened)) : seal.openPage(page);
