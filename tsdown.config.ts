@@ -17,4 +17,6 @@ export default defineConfig({
   target: 'node20.19',
   clean: true,
   sourcemap: false,
+  // Left to itself the bundler puts its helpers for CommonJS into the testing entry, which all others would then load.
+  outputOptions: { codeSplitting: { groups: [{ name: 'runtime', test: /rolldown[/\\]runtime/ }] } },
 });

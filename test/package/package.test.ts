@@ -75,6 +75,15 @@ describe('the packed package', () => {
     expect((await project.node(['both.mjs'])).stdout).toBe('true false\n');
   });
 
+  it('does not load the helpers for tests in an application', async () => {
+    await project.write(
+      'loaded.cjs',
+      `for (const name of ['fieldseal', 'fieldseal/typeorm', 'fieldseal/aws-kms', 'fieldseal/postgres']) require(name);
+       console.log(Object.keys(require.cache).filter((path) => /testing|emulator/.test(path)).join());`,
+    );
+    expect((await project.node(['loaded.cjs'])).stdout).toBe('\n');
+  });
+
   it('has a command that prints its help and its migrations', async () => {
     const cli = 'node_modules/fieldseal/dist/cli/main.mjs';
     expect((await project.node([cli, '--help'])).stdout).toContain('dev-kms');
