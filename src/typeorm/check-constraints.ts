@@ -6,12 +6,12 @@ import type { DataSource, EntityMetadata } from 'typeorm';
 import type { ColumnsOf, EncryptedColumn } from './encrypted-column.js';
 import { checkMetadata } from './internals.js';
 
-/** Databases with the functions of the expression. TypeORM makes no CHECK on MySQL at all. */
-const CHECKING: ReadonlySet<string> = new Set(['postgres', 'aurora-postgres']);
+/** The database with the functions of the expression. TypeORM makes no CHECK on MySQL at all. */
+const CHECKING = 'postgres';
 
 /** Adds the constraints to metadata that was built, for schema sync and migrations; names on the log where there are none. */
 export function addChecks(dataSource: DataSource, columnsOf: ColumnsOf): void {
-  const isChecking = CHECKING.has(dataSource.options.type);
+  const isChecking = dataSource.options.type === CHECKING;
   const left: string[] = [];
   for (const metadata of dataSource.entityMetadatas) {
     // Its table is that of its parent, which has all the columns.

@@ -17,7 +17,7 @@ import {
 } from '../keys/options.js';
 import { binding, blindIndex, CODECS, context, previously } from './declaration-rules.js';
 
-/** Options of a blind index. What an index shows to a reader of the table: `docs/threat-model.md`. */
+/** Options of a blind index. What an index shows to a reader of the table: `docs/queries-and-leakage.md`. */
 export interface BlindIndexOptions {
   /**
    * Refuse two rows with equal values. While two versions of the index key live, or with `acceptPreviously`, a row that is

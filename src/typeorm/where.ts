@@ -78,7 +78,7 @@ function rewriteTest(
     throw new QueryError(
       'ERR_QUERY_NO_BLIND_INDEX',
       `${column.label} is encrypted and has no blind index, so rows cannot be found by it. ` +
-        'Declare blindIndex: true on the field (what it shows: docs/threat-model.md), or search by another field.',
+        'Declare blindIndex: true on the field (what it shows: docs/queries-and-leakage.md), or search by another field.',
     );
   }
   search.searched.add(column);
