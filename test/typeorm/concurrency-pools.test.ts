@@ -9,9 +9,10 @@ import { attachFieldSeal } from '../../src/typeorm/index.js';
 import { ENTITIES } from './concurrency-entities.js';
 import { kmsOf, newCard } from './concurrency-fixture.js';
 import { Card } from './entities.js';
+import { isAbleTo } from './limits.js';
 import { openShop, type Shop } from './shop.js';
 
-describe('one connection', () => {
+describe.runIf(isAbleTo('a key store in the same database'))('one connection', () => {
   let shop: Shop;
   beforeAll(async () => {
     shop = await openShop({

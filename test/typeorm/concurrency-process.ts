@@ -22,6 +22,7 @@ export interface ConcurrencyProcessSetup {
 const WORK = { count, saveForEver };
 const setup = JSON.parse(process.argv[2]!) as ConcurrencyProcessSetup;
 const { url, keyUrl, kms } = setup;
+const type = url.startsWith('mysql:') ? 'mariadb' : 'postgres';
 
 const seal = await createFieldSeal({
   application: 'shop',
@@ -33,7 +34,7 @@ const seal = await createFieldSeal({
     manage: false,
   }),
 });
-const dataSource = new DataSource({ type: 'postgres', url, entities: ENTITIES });
+const dataSource = new DataSource({ type, url, entities: ENTITIES });
 await attachFieldSeal(dataSource, seal).initialize();
 console.log('ready');
 await once(process.stdin, 'data');

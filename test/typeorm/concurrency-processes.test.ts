@@ -6,10 +6,12 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { Account, ENTITIES } from './concurrency-entities.js';
 import { expectWholeTables, kmsOf } from './concurrency-fixture.js';
 import type { ConcurrencyProcessSetup } from './concurrency-process.js';
+import { dialect } from './databases.js';
 import { Customer } from './entities.js';
+import { isAbleTo } from './limits.js';
 import { openShop, type Shop } from './shop.js';
 
-describe('several processes', () => {
+describe.runIf(isAbleTo('several processes'))('several processes', () => {
   let shop: Shop;
   let script: Awaited<ReturnType<typeof bundleScript>>;
   beforeAll(async () => {
@@ -72,9 +74,7 @@ describe('several processes', () => {
     );
     // The server may still be busy with a statement of a process that is gone.
     await vi.waitFor(async () => {
-      const busy =
-        "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND state <> 'idle' AND pid <> pg_backend_pid()";
-      expect(await shop.database.query(busy)).toEqual([]);
+      expect(await shop.database.query(dialect.busy)).toEqual([]);
     });
     await expectWholeTables(shop);
     const found = await shop.dataSource.manager.find(Customer, { relations: { cards: true } });

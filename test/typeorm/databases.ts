@@ -28,10 +28,8 @@ interface Dialect {
   readonly fingerprint: (uuid: unknown) => unknown;
   /** What a violated unique constraint says. */
   readonly unique: RegExp;
-  /** Selects the `id` of the connection; ends the connection `$1`; waits longer than that takes. */
-  readonly connectionId: string;
-  readonly endConnection: string;
-  readonly sleep: string;
+  /** Selects the connections of others that are at work in this database. */
+  readonly busy: string;
 }
 
 const DIALECTS: Readonly<Record<DatabaseName, Dialect>> = {
@@ -41,9 +39,7 @@ const DIALECTS: Readonly<Record<DatabaseName, Dialect>> = {
     bytes: 'bytea',
     fingerprint: (uuid) => uuid,
     unique: /unique/u,
-    connectionId: 'SELECT pg_backend_pid() AS id',
-    endConnection: 'SELECT pg_terminate_backend($1)',
-    sleep: 'SELECT pg_sleep(5)',
+    busy: "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND state <> 'idle' AND pid <> pg_backend_pid()",
   },
   mariadb: {
     fresh: freshMariadb,
@@ -51,9 +47,7 @@ const DIALECTS: Readonly<Record<DatabaseName, Dialect>> = {
     bytes: 'varbinary',
     fingerprint: asBytes,
     unique: /Duplicate entry/u,
-    connectionId: 'SELECT CONNECTION_ID() AS id',
-    endConnection: 'KILL $1',
-    sleep: 'SELECT SLEEP(5)',
+    busy: "SELECT id FROM information_schema.processlist WHERE db = DATABASE() AND command <> 'Sleep' AND id <> CONNECTION_ID()",
   },
   sqljs: {
     fresh: freshSqljs,
@@ -61,9 +55,7 @@ const DIALECTS: Readonly<Record<DatabaseName, Dialect>> = {
     bytes: 'blob',
     fingerprint: asBytes,
     unique: /UNIQUE/u,
-    connectionId: '',
-    endConnection: '',
-    sleep: '',
+    busy: 'SELECT 1 WHERE 0',
   },
 };
 
