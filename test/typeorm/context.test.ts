@@ -34,7 +34,7 @@ describe('a table that is renamed', () => {
     await before.database.query('ALTER TABLE people RENAME TO customers_of_today');
     for (const sibling of ['', '_key', '_bidx'])
       await before.database.query(
-        `ALTER TABLE customers_of_today RENAME name${sibling} TO full_name${sibling}`,
+        `ALTER TABLE customers_of_today RENAME COLUMN name${sibling} TO full_name${sibling}`,
       );
   });
   afterAll(() => before.close());
@@ -103,7 +103,7 @@ describe('a field of an abstract class', () => {
     const cell = await shop.raw('suppliers', 1);
     const own = await shop.raw('agents', 1);
     const put = (row: Record<string, unknown>) =>
-      shop.database.query('UPDATE agents SET number = $1, number_key = $2', [row.number, row.number_key]);
+      shop.tamper('agents', 1, { number: row.number, number_key: row.number_key });
     await put(cell);
     await expect(reload(shop, Agent, 1)).rejects.toMatchObject(FAILED);
     await put(own);

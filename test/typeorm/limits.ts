@@ -37,6 +37,10 @@ const LIMITS = {
     without: ['mariadb', 'sqljs'],
     reason: 'its expression compares the bytes of a cell with a UUID by functions of PostgreSQL',
   },
+  'one statement for another primary key': {
+    without: ['mariadb', 'sqljs'],
+    reason: 'TypeORM makes the table or the key anew in several',
+  },
   'a key store in the same database': {
     without: ['mariadb', 'sqljs'],
     reason: 'the key store lives in PostgreSQL',

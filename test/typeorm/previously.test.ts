@@ -15,7 +15,7 @@ interface Note {
 function noteEntity(options: EncryptedOptions, table = 'notes_of_two_times'): new () => Note {
   @Entity(table)
   class NoteOfItsTime implements Note {
-    @PrimaryColumn('text') id!: string;
+    @PrimaryColumn('varchar') id!: string;
     @Column('text') tenant!: string;
     @Encrypted(options) secret!: unknown;
   }
@@ -91,9 +91,9 @@ describe.each(CHANGES)('after a change of %s', (_, options, previously) => {
     expect(partial.map((note) => Object.keys(note))).toEqual(Array(4).fill(['secret']));
     expect(partial[0]).toEqual({ secret: converted('old a') });
 
-    await before.database.query(
-      `UPDATE notes_of_two_times SET secret = set_byte(secret, 50, get_byte(secret, 50) # 1) WHERE id = 'c'`,
-    );
+    const changed = (await before.raw('notes_of_two_times', 'c')).secret as Buffer;
+    changed[50]! ^= 1;
+    await before.tamper('notes_of_two_times', 'c', { secret: changed });
     await expect(manager.find(Accepted)).rejects.toMatchObject(FAILED);
     expect(shop.seal.stats()).toMatchObject({ openFailures: 1 });
   });
