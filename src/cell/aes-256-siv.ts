@@ -3,7 +3,7 @@ import { SivKey, type S2vStart } from './aes-siv.js';
 import { type Batch, FRAME_HEADER_BLOCKS } from './batch.js';
 import { BLOCK_BYTES, BLOCK_WORDS, Blocks, copyBlock } from './blocks.js';
 import { blocksOf, double } from './cmac.js';
-import { ContextCache, contextOf } from './column.js';
+import { type CellColumn, ContextCache, contextOf } from './column.js';
 import { NonceStock } from './nonces.js';
 import type { SuiteKey } from './suites.js';
 
@@ -74,20 +74,37 @@ export class Aes256SivKey implements SuiteKey {
 
   /** D of each cell after context, binding and nonce, into `states`. */
   #startS2v(batch: Batch): void {
-    const { column, byteOne, fingerprint } = batch.of;
-    const start = this.#starts.get(column, byteOne, () =>
-      this.#key.start([contextOf(column, byteOne, fingerprint)]),
-    );
-    const { n } = batch;
-    if (batch.of.bindings) this.#bind(batch, start.doubled);
-    const { words } = states;
-    const macs = nonceMacs.words;
-    if (batch.of.bindings) for (let w = 0; w < n * BLOCK_WORDS; w++) words[w]! ^= macs[w]!;
-    else for (let w = 0; w < n * BLOCK_WORDS; w++) words[w] = start.doubled[w % BLOCK_WORDS]! ^ macs[w]!;
+    if (batch.of.bound) this.#macBindings(batch);
+    else states.words.fill(0, 0, batch.n * BLOCK_WORDS);
+    let at = 0;
+    while (at < batch.n) {
+      const { column } = batch.parts[at]!;
+      const begin = at;
+      while (at < batch.n && batch.parts[at]!.column === column) at += 1;
+      this.#addContext(this.#contextOf(batch, column), batch.of.bound, begin, at);
+    }
   }
 
-  /** D of each cell after context and binding, doubled, into `states`. */
-  #bind(batch: Batch, contextDoubled: Uint32Array): void {
+  /** D after the context, doubled; made once for each key and column. */
+  #contextOf({ of: { byteOne, fingerprint } }: Batch, column: CellColumn): Uint32Array {
+    return this.#starts.get(column, byteOne, () => this.#key.start([contextOf(column, byteOne, fingerprint)]))
+      .doubled;
+  }
+
+  /** For the cells from `begin` on, which hold the MAC of their binding or zero: context, then nonce. */
+  #addContext(context: Uint32Array, bound: boolean, begin: number, end: number): void {
+    const { words } = states;
+    const macs = nonceMacs.words;
+    for (let i = begin; i < end; i++) {
+      const at = i * BLOCK_WORDS;
+      for (let w = 0; w < BLOCK_WORDS; w++) words[at + w]! ^= context[w]!;
+      if (bound) double(states, i);
+      for (let w = 0; w < BLOCK_WORDS; w++) words[at + w]! ^= macs[at + w]!;
+    }
+  }
+
+  /** The MAC of each cell's binding, into `states`. */
+  #macBindings(batch: Batch): void {
     const { n } = batch;
     const starts = new Int32Array(n);
     const counts = new Int32Array(n);
@@ -104,10 +121,6 @@ export class Aes256SivKey implements SuiteKey {
       this.#key.mac.finish(bindings, starts[i]!, binding.length);
     }
     this.#key.mac.mac({ blocks: bindings, starts, counts, n }, states);
-    for (let i = 0; i < n; i++) {
-      for (let w = 0; w < BLOCK_WORDS; w++) states.words[i * BLOCK_WORDS + w]! ^= contextDoubled[w]!;
-      double(states, i);
-    }
   }
 }
 

@@ -1,5 +1,5 @@
 /**
- * Cells of one column, one key and one byte 1 that are sealed or opened together, laid out so that a handful of calls
+ * Cells of one key and one byte 1 that are sealed or opened together, of one column or several, laid out so that a handful of calls
  * and plain XOR of words serve them all.
  */
 import type { CellColumn } from './column.js';
@@ -21,17 +21,25 @@ const MAX_CELLS = 1024;
 
 /** What the cells of a batch have in common. */
 export interface BatchOf {
-  readonly column: CellColumn;
   readonly byteOne: number;
   readonly fingerprint: string;
+  /** Whether the cells are bound: all of them or none. */
+  readonly bound: boolean;
+}
+
+/** What the cells of one column have in common. */
+export interface CellsOf {
+  readonly column: CellColumn;
   /** By row; undefined where the column is not bound. */
   readonly bindings: readonly (Uint8Array | undefined)[] | undefined;
 }
 
 /** Used for one batch after another; wiped in between. */
-export class Batch {
+export class Batch<C extends CellsOf = CellsOf> {
   of!: BatchOf;
   n = 0;
+  /** What each cell belongs to; cells of one column follow one another. */
+  readonly parts: C[] = [];
   /** Row of each cell. */
   readonly rows = new Int32Array(MAX_CELLS);
   /** Bytes, first block and blocks of each text in `texts`; an empty text takes a block. */
@@ -44,23 +52,28 @@ export class Batch {
   readonly verified = new Uint8Array(MAX_CELLS);
   /** Encoded and padded values; zero behind each one's end. */
   readonly texts = new Blocks();
-  /** Whole cells, with gaps between them. */
-  readonly frames = new Blocks();
+  /** Whole cells, with gaps between them. Takes a full batch, so that it grows for a first cell only. */
+  readonly frames = new Blocks(FULL_BLOCKS);
   textBlocks = 0;
   frameBlocks = 0;
 
   begin(of: BatchOf): void {
     this.of = of;
+    this.parts.length = 0;
     this.n = 0;
     this.textBlocks = 0;
     this.frameBlocks = 0;
   }
 
-  /** Takes a cell with a text of `length` bytes and `overhead` bytes of nonce and tag; false when the batch is full. */
-  add(row: number, length: number, overhead: number): boolean {
+  /**
+   * Takes a cell with a text of `length` bytes and `overhead` bytes of nonce and tag, and has room for it in `frames`;
+   * false when the batch is full.
+   */
+  add(part: C, row: number, length: number, overhead: number): boolean {
     const i = this.n;
     const frame = FRAME_HEADER_BLOCKS + Math.ceil((length + overhead) / BLOCK_BYTES);
     if (i === MAX_CELLS || (i > 0 && this.frameBlocks + frame > FULL_BLOCKS)) return false;
+    this.parts.push(part);
     this.rows[i] = row;
     this.lengths[i] = length;
     this.starts[i] = this.textBlocks;
@@ -68,14 +81,14 @@ export class Batch {
     this.frameStarts[i] = this.frameBlocks;
     this.textBlocks += this.counts[i];
     this.frameBlocks += frame;
+    this.frames.reserve(this.frameBlocks);
     this.n = i + 1;
     return true;
   }
 
-  /** Call once after the last `add`, before anything is written. */
+  /** Call once after the last `add`, before a text is written. */
   reserve(): void {
     this.texts.reserve(this.textBlocks);
-    this.frames.reserve(this.frameBlocks);
     for (let i = 0; i < this.n; i++) this.verified[i] = 0;
   }
 
@@ -106,14 +119,17 @@ export class Batch {
 
   /** Binding of cell i. */
   binding(i: number): Uint8Array | undefined {
-    return this.of.bindings?.[this.rows[i]!];
+    return this.parts[i]!.bindings?.[this.rows[i]!];
   }
 
   wipeText(i: number): void {
     this.texts.bytes.fill(0, this.textAt(i), this.textAt(i) + this.counts[i]! * BLOCK_BYTES);
   }
 
+  /** Also lets the cells go: the batch outlives their page. */
   wipe(): void {
+    this.n = 0;
+    this.parts.length = 0;
     this.texts.wipe();
     this.frames.wipe();
   }

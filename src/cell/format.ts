@@ -144,25 +144,6 @@ export function encodeCell(parts: CellParts): Buffer {
   return cell;
 }
 
-/**
- * Which key each cell of a page needs, without a string per cell.
- * `slots[i]` is an index into `fingerprints`, -1 where there is no cell, -2 where the cell is malformed.
- */
-export function groupByFingerprint(cells: readonly (Uint8Array | null | undefined)[]): {
-  fingerprints: string[];
-  slots: Int32Array;
-} {
-  const slots = new Int32Array(cells.length);
-  const seen = new SeenFingerprints();
-  for (let i = 0; i < cells.length; i++) {
-    const cell = cells[i];
-    if (!cell) slots[i] = -1;
-    else if (!byteOneOf(cell)) slots[i] = -2;
-    else slots[i] = seen.indexOf(cell);
-  }
-  return { fingerprints: seen.fingerprints, slots };
-}
-
 /** Why `byteOneOf` is undefined, in words. */
 export function malformed(cell: Uint8Array): FormatError {
   const got =
@@ -183,43 +164,4 @@ function encodeHeader(header: DeliveryHeader): Uint8Array {
   const length = Buffer.alloc(WRAP_LENGTH_BYTES);
   length.writeUInt16BE(header.wrapped.length);
   return Buffer.concat([header.kekRef, length, header.wrapped]);
-}
-
-/** Fingerprints by their first 4 bytes, which differ unless somebody makes them alike; those few go by their text. */
-class SeenFingerprints {
-  readonly fingerprints: string[] = [];
-  readonly #byFirst = new Map<number, number>();
-  readonly #alike = new Map<string, number>();
-  readonly #cells: Uint8Array[] = [];
-  #last = -1;
-
-  indexOf(cell: Uint8Array): number {
-    if (this.#last >= 0 && sameFingerprint(cell, this.#cells[this.#last]!)) return this.#last;
-    const first = (cell[2]! << 24) | (cell[3]! << 16) | (cell[4]! << 8) | cell[5]!;
-    const found = this.#byFirst.get(first);
-    if (found === undefined) {
-      this.#last = this.#push(cell);
-      this.#byFirst.set(first, this.#last);
-    } else {
-      this.#last = sameFingerprint(cell, this.#cells[found]!) ? found : this.#indexOfAlike(cell);
-    }
-    return this.#last;
-  }
-
-  #indexOfAlike(cell: Uint8Array): number {
-    const fingerprint = formatFingerprint(cell, FINGERPRINT_AT);
-    let index = this.#alike.get(fingerprint);
-    if (index === undefined) this.#alike.set(fingerprint, (index = this.#push(cell)));
-    return index;
-  }
-
-  #push(cell: Uint8Array): number {
-    this.#cells.push(cell);
-    return this.fingerprints.push(formatFingerprint(cell, FINGERPRINT_AT)) - 1;
-  }
-}
-
-function sameFingerprint(a: Uint8Array, b: Uint8Array): boolean {
-  for (let i = FINGERPRINT_AT; i < HEADER_BYTES; i++) if (a[i] !== b[i]) return false;
-  return true;
 }

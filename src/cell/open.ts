@@ -1,12 +1,12 @@
 /** Opening: cells of one column become values. */
 import { type FieldSealError, FormatError, isFieldSealError, OpenError } from '../errors.js';
-import { Batch } from './batch.js';
+import { Batch, type BatchOf, type CellsOf } from './batch.js';
+import type { CellGroup } from './cell-groups.js';
 import { type Codec, codecOf } from './codecs.js';
 import { type CellColumn, nameOf } from './column.js';
 import type { DataKey } from './data-key.js';
-import { type ByteOne, byteOneOf, malformed } from './format.js';
+import type { ByteOne } from './format.js';
 import { HEADER_BYTES } from './header.js';
-import { type KeyGroup, KeyGroups } from './key-groups.js';
 import { unpaddedEnd } from './padding.js';
 import { type Suite, TAG_BYTES } from './suites.js';
 
@@ -19,105 +19,112 @@ export interface OpenOptions {
   readonly fingerprints?: readonly (string | null | undefined)[];
 }
 
-/** Values by row; a row is in `failures`, or its value is set, or it had no key. */
-export interface OpenedCells {
-  readonly values: unknown[];
-  /** Undefined when nothing failed. */
-  readonly failures: Map<number, FieldSealError> | undefined;
-}
-
-interface Page {
-  readonly column: CellColumn;
+/** Cells of one column on their way to values. */
+export interface Opening extends CellsOf {
   readonly codec: Codec;
   readonly cells: readonly (Uint8Array | null | undefined)[];
   readonly options: OpenOptions;
+  /** By row: null without a cell; undefined for rows in `failures`, and before their turn. */
   readonly values: unknown[];
+  /** Undefined when nothing failed. */
   failures: Map<number, FieldSealError> | undefined;
 }
 
-const batch = new Batch();
+/** Cells of one column that one key opens. */
+export interface KeyedCells extends Pick<CellGroup, 'byteOne' | 'rows'> {
+  readonly opening: Opening;
+}
 
-/**
- * Opens cells of one column, each with its own key. `null` and `undefined` become `null`; a cell without a key is left
- * for the caller, its value `undefined`. A cell that cannot be opened is in `failures` by its row, its value
- * `undefined`, and does not hinder its neighbours. Synchronous, no I/O. Opened `bytes` are copies of their own.
- *
- * Failures: FormatError `ERR_FORMAT_CELL`, `ERR_FORMAT_NOT_ACCEPTED`; OpenError `ERR_OPEN_FAILED` whatever else is
- * wrong, `ERR_OPEN_CIPHER` when the cipher itself failed and another try can help.
- * @throws KeyError `ERR_KEY_CLOSED`
- */
-export function openCells(
+const batch = new Batch<Opening>();
+
+export function beginOpening(
   column: CellColumn,
   cells: readonly (Uint8Array | null | undefined)[],
-  keys: readonly (DataKey | undefined)[],
   options: OpenOptions,
-): { values: unknown[]; failures: Map<number, FieldSealError> | undefined } {
+): Opening {
   const codec = codecOf(column.codec, nameOf(column));
-  const values = new Array<unknown>(cells.length).fill(undefined);
-  const page: Page = { column, codec, cells, options, values, failures: undefined };
-  for (const group of groupRows(page, keys)) openGroup(page, group);
-  return { values, failures: page.failures };
-}
-
-function groupRows(page: Page, keys: readonly (DataKey | undefined)[]): readonly KeyGroup[] {
-  const { column, cells, options, values } = page;
-  const groups = new KeyGroups();
-  for (let row = 0; row < cells.length; row++) {
-    const cell = cells[row];
-    if (cell === null || cell === undefined) {
-      values[row] = null;
-      continue;
-    }
-    const key = keys[row];
-    if (!key) continue;
-    const byteOne = byteOneOf(cell);
-    if (!byteOne) fail(page, row, malformed(cell));
-    else if (column.bound && !options.bindings?.[row]) fail(page, row, unbound(column, key));
-    else if (!isSibling(options.fingerprints?.[row], key)) fail(page, row, openFailed(column, key));
-    else groups.add(row, key, byteOne.byte);
-  }
-  return groups.groups;
-}
-
-function openGroup(page: Page, { key, rows }: KeyGroup): void {
-  const { column, cells, options } = page;
-  const byteOne = byteOneOf(cells[rows[0]!]!)!;
-  if (byteOne.delivery !== 'pool' || !options.accept.includes(byteOne.suite.suite)) {
-    for (const row of rows) fail(page, row, notAccepted(column, byteOne));
-    return;
-  }
-  const overhead = byteOne.suite.nonceBytes + TAG_BYTES;
   const bindings = column.bound ? options.bindings : undefined;
-  const of = { column, byteOne: byteOne.byte, fingerprint: key.fingerprint, bindings };
-  let at = 0;
-  while (at < rows.length) {
-    batch.begin(of);
-    while (at < rows.length) {
-      const row = rows[at]!;
-      if (!batch.add(row, cells[row]!.length - HEADER_BYTES - overhead, overhead)) break;
-      at += 1;
+  const values = cells.map((cell) => (cell ? undefined : null));
+  return { column, codec, cells, options, bindings, values, failures: undefined };
+}
+
+/**
+ * Opens the cells of one key, whatever columns they are of, into the values of their openings. A cell that cannot be
+ * opened is in `failures` by its row and does not hinder its neighbours. Synchronous, no I/O. Opened `bytes` are copies
+ * of their own.
+ *
+ * Failures: FormatError `ERR_FORMAT_NOT_ACCEPTED`; OpenError `ERR_OPEN_FAILED` whatever else is wrong,
+ * `ERR_OPEN_CIPHER` when the cipher itself failed and another try can help.
+ * @throws KeyError `ERR_KEY_CLOSED`
+ */
+export function openCells(key: DataKey, cells: readonly KeyedCells[]): void {
+  let last: ByteOne | undefined;
+  for (const part of cells) {
+    const { opening, byteOne } = part;
+    const { bound } = opening.column;
+    const rows = checkedRows(key, part);
+    if (rows.length === 0) continue;
+    const of = { byteOne: byteOne.byte, fingerprint: key.fingerprint, bound };
+    if (last === undefined) batch.begin(of);
+    else if (last !== byteOne || batch.of.bound !== bound) nextBatch(key, last, of);
+    last = byteOne;
+    addCells(key, byteOne, opening, rows);
+  }
+  if (last !== undefined) openBatch(key, last);
+}
+
+/** The rows that need the cipher; the others have failed. */
+function checkedRows(key: DataKey, { opening, byteOne, rows }: KeyedCells): readonly number[] {
+  const { column, options, bindings } = opening;
+  if (byteOne.delivery !== 'pool' || !options.accept.includes(byteOne.suite.suite)) {
+    for (const row of rows) fail(opening, row, notAccepted(column, byteOne));
+    return [];
+  }
+  if (!column.bound && options.fingerprints === undefined) return rows;
+  return rows.filter((row) => {
+    const isBound = !column.bound || bindings?.[row] !== undefined;
+    const matches = isSibling(options.fingerprints?.[row], key);
+    if (!isBound) fail(opening, row, unbound(column, key));
+    else if (!matches) fail(opening, row, openFailed(column, key));
+    return isBound && matches;
+  });
+}
+
+function addCells(key: DataKey, byteOne: ByteOne, opening: Opening, rows: readonly number[]): void {
+  const overhead = byteOne.suite.nonceBytes + TAG_BYTES;
+  for (const row of rows) {
+    const cell = opening.cells[row]!;
+    const length = cell.length - HEADER_BYTES - overhead;
+    if (!batch.add(opening, row, length, overhead)) {
+      nextBatch(key, byteOne, batch.of);
+      batch.add(opening, row, length, overhead);
     }
-    openBatch(page, key, byteOne);
+    batch.frames.bytes.set(cell, batch.frameAt(batch.n - 1));
   }
 }
 
-function openBatch(page: Page, key: DataKey, byteOne: ByteOne): void {
-  const cipher = key.forSuite(byteOne.suite.suite);
+function nextBatch(key: DataKey, byteOne: ByteOne, of: BatchOf): void {
+  openBatch(key, byteOne);
+  batch.begin(of);
+}
+
+function openBatch(key: DataKey, byteOne: ByteOne): void {
   try {
+    const cipher = key.forSuite(byteOne.suite.suite);
     batch.reserve();
-    for (let i = 0; i < batch.n; i++) batch.frames.bytes.set(page.cells[batch.rows[i]!]!, batch.frameAt(i));
     cipher.open(batch);
-    for (let i = 0; i < batch.n; i++) takeValue(page, key, byteOne, i);
+    for (let i = 0; i < batch.n; i++) takeValue(key, byteOne, i);
   } catch (error) {
     if (isFieldSealError(error)) throw error;
-    failBatch(page, key);
+    failBatch(key);
   } finally {
     batch.wipe();
   }
 }
 
 /** Looks at no byte of a text whose tag was wrong. */
-function takeValue(page: Page, key: DataKey, byteOne: ByteOne, i: number): void {
+function takeValue(key: DataKey, byteOne: ByteOne, i: number): void {
+  const opening = batch.parts[i]!;
   const row = batch.rows[i]!;
   const start = batch.textAt(i);
   let value: unknown;
@@ -125,10 +132,10 @@ function takeValue(page: Page, key: DataKey, byteOne: ByteOne, i: number): void 
     const { bytes } = batch.texts;
     const end = start + batch.lengths[i]!;
     const textEnd = byteOne.padded ? unpaddedEnd(bytes, start, end) : end;
-    if (textEnd >= start) value = page.codec.decode(bytes, start, textEnd);
+    if (textEnd >= start) value = opening.codec.decode(bytes, start, textEnd);
   }
-  if (value === undefined) fail(page, row, openFailed(page.column, key));
-  else page.values[row] = value;
+  if (value === undefined) fail(opening, row, openFailed(opening.column, key));
+  else opening.values[row] = value;
 }
 
 function isSibling(fingerprint: string | null | undefined, key: DataKey): boolean {
@@ -136,19 +143,21 @@ function isSibling(fingerprint: string | null | undefined, key: DataKey): boolea
   return fingerprint?.toLowerCase() === key.fingerprint; // some databases print UUIDs in upper case
 }
 
-function fail(page: Page, row: number, error: FieldSealError): void {
-  page.values[row] = undefined;
-  (page.failures ??= new Map<number, FieldSealError>()).set(row, error);
+/** Leaves the row without a value. */
+export function fail(opening: Opening, row: number, error: FieldSealError): void {
+  opening.values[row] = undefined;
+  (opening.failures ??= new Map<number, FieldSealError>()).set(row, error);
 }
 
-function failBatch(page: Page, key: DataKey): void {
+function failBatch(key: DataKey): void {
   for (let i = 0; i < batch.n; i++) {
+    const opening = batch.parts[i]!;
     fail(
-      page,
+      opening,
       batch.rows[i]!,
       new OpenError(
         'ERR_OPEN_CIPHER',
-        `${nameOf(page.column)}: the cipher under key ${key.fingerprint} failed; nothing was opened, try again.`,
+        `${nameOf(opening.column)}: the cipher under key ${key.fingerprint} failed; nothing was opened, try again.`,
       ),
     );
   }

@@ -22,7 +22,7 @@ interface Page {
   bytes: number;
 }
 
-const batch = new Batch();
+const batch = new Batch<Page>();
 
 /**
  * Seals values of one column, each under its own key, into cells of pool delivery; `null` and `undefined` stay `null`.
@@ -114,15 +114,15 @@ function checkBinding(column: CellColumn, binding: Uint8Array | undefined): void
 }
 
 function sealGroup(page: Page, { key, byteOne, rows }: KeyGroup): void {
-  const { suite, column, bindings } = page;
+  const { suite, column } = page;
   const overhead = suite.nonceBytes + TAG_BYTES;
-  const of = { column, byteOne, fingerprint: key.fingerprint, bindings };
+  const of = { byteOne, fingerprint: key.fingerprint, bound: column.bound };
   let at = 0;
   while (at < rows.length) {
     batch.begin(of);
     while (at < rows.length) {
       const row = rows[at]!;
-      if (!batch.add(row, paddedLength(page.sizes[row]!, column.pad), overhead)) break;
+      if (!batch.add(page, row, paddedLength(page.sizes[row]!, column.pad), overhead)) break;
       at += 1;
     }
     sealBatch(page, key);

@@ -90,7 +90,8 @@ export class Xaes256GcmKey implements SuiteKey {
   }
 
   #additionalData(batch: Batch, i: number): Buffer {
-    const { column, byteOne, fingerprint } = batch.of;
+    const { byteOne, fingerprint } = batch.of;
+    const { column } = batch.parts[i]!;
     const context = this.#contexts.get(column, byteOne, () =>
       lengthPrefixed(contextOf(column, byteOne, fingerprint)),
     );

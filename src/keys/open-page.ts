@@ -1,10 +1,10 @@
-/** Opening of a page: keys first, all together, then column by column. */
+/** Opening of a page: keys first, all together, then the cells of each key in batches across columns. */
+import { type GroupedCells, groupCells } from '../cell/cell-groups.js';
 import type { CellColumn } from '../cell/column.js';
 import type { DataKey } from '../cell/data-key.js';
-import { groupByFingerprint, malformed } from '../cell/format.js';
-import { openCells } from '../cell/open.js';
+import { malformed } from '../cell/format.js';
+import { beginOpening, fail, type KeyedCells, openCells, type Opening } from '../cell/open.js';
 import type { Suite } from '../cell/suites.js';
-import type { FieldSealError } from '../errors.js';
 import type { CellsOfColumn, OpenedColumn } from './field-seal.js';
 import type { KeyLease } from './key-lease.js';
 import type { Keyring } from './keyring.js';
@@ -23,24 +23,24 @@ export interface OpenPageParts {
   opened(cells: number, failures: number): void;
 }
 
-interface Grouped {
-  readonly cells: CellsToOpen;
-  readonly fingerprints: readonly string[];
-  /** By row: index into `fingerprints`, -1 without a cell, -2 for bytes that are not a cell. */
-  readonly slots: Int32Array;
+interface Column extends GroupedCells {
+  readonly opening: Opening;
 }
-
-const NO_CELL = -1;
 
 export async function openPage(
   parts: OpenPageParts,
   page: readonly CellsToOpen[],
 ): Promise<readonly OpenedColumn[]> {
-  const grouped = page.map((cells): Grouped => ({ cells, ...groupByFingerprint(cells.cells) }));
-  const leases = await leaseAll(parts.keyring, grouped);
+  const columns = page.map((cells): Column => ({
+    opening: beginOpening(cells.column, cells.cells, cells),
+    ...groupCells(cells.cells),
+  }));
+  const leases = await leaseAll(parts.keyring, columns);
   try {
     parts.assertOpen();
-    return grouped.map((column) => openColumn(parts, column, leases.get(column.cells.column.purpose)!));
+    for (const [key, cells] of cellsByKey(columns, leases)) openCells(key, cells);
+    for (const column of columns) count(parts, column);
+    return columns.map(({ opening }) => opening);
   } finally {
     for (const lease of leases.values()) lease.release();
   }
@@ -49,13 +49,13 @@ export async function openPage(
 type Leases = ReadonlyMap<string, KeyLease>;
 
 /** One lease per purpose, taken at the same time, so that one microtask gathers what is missing; at once where nothing is. */
-function leaseAll(keyring: Keyring, page: readonly Grouped[]): Leases | Promise<Leases> {
+function leaseAll(keyring: Keyring, columns: readonly Column[]): Leases | Promise<Leases> {
   const wanted = new Map<string, Set<string>>();
-  for (const { cells, fingerprints } of page) {
-    const { purpose } = cells.column;
+  for (const { opening, groups } of columns) {
+    const { purpose } = opening.column;
     let set = wanted.get(purpose);
     if (set === undefined) wanted.set(purpose, (set = new Set()));
-    for (const fingerprint of fingerprints) set.add(fingerprint);
+    for (const { fingerprint } of groups) set.add(fingerprint);
   }
   const leases = new Map<string, KeyLease>();
   const waiting: Promise<unknown>[] = [];
@@ -67,34 +67,28 @@ function leaseAll(keyring: Keyring, page: readonly Grouped[]): Leases | Promise<
   return waiting.length === 0 ? leases : Promise.all(waiting).then(() => leases);
 }
 
-function openColumn(parts: OpenPageParts, grouped: Grouped, lease: KeyLease): OpenedColumn {
-  const { cells, fingerprints, slots } = grouped;
-  const keyOf = fingerprints.map((fingerprint) => lease.key(fingerprint));
-  const keys = new Array<DataKey | undefined>(slots.length).fill(undefined);
-  let [set, keyless] = [0, 0];
-  for (let row = 0; row < slots.length; row++) {
-    const slot = slots[row]!;
-    if (slot === NO_CELL) continue;
-    set += 1;
-    if ((keys[row] = keyOf[slot]) === undefined) keyless += 1;
+/** The cells that each key opens; rows whose key is not to be had, or whose bytes are not a cell, fail here. */
+function cellsByKey(columns: readonly Column[], leases: Leases): ReadonlyMap<DataKey, readonly KeyedCells[]> {
+  const byKey = new Map<DataKey, KeyedCells[]>();
+  for (const { opening, groups, malformed: rows } of columns) {
+    const lease = leases.get(opening.column.purpose)!;
+    for (const row of rows) fail(opening, row, malformed(opening.cells[row]!));
+    for (const { fingerprint, byteOne, rows } of groups) {
+      const key = lease.key(fingerprint);
+      if (key === undefined) {
+        for (const row of rows) fail(opening, row, lease.error(fingerprint)!);
+        continue;
+      }
+      const cells = { opening, byteOne, rows };
+      const others = byKey.get(key);
+      if (others) others.push(cells);
+      else byKey.set(key, [cells]);
+    }
   }
-  const { values, failures } = openCells(cells.column, cells.cells, keys, cells);
-  const all = keyless === 0 ? failures : withKeyless(grouped, keys, lease, failures);
-  parts.opened(set - (all?.size ?? 0), all?.size ?? 0);
-  return { values, failures: all };
+  return byKey;
 }
 
-/** Adds the rows whose key is not to be had, and those whose bytes are not a cell. */
-function withKeyless(
-  { cells, fingerprints, slots }: Grouped,
-  keys: readonly (DataKey | undefined)[],
-  lease: KeyLease,
-  failures = new Map<number, FieldSealError>(),
-): ReadonlyMap<number, FieldSealError> {
-  slots.forEach((slot, row) => {
-    if (slot === NO_CELL || keys[row] !== undefined) return;
-    const fingerprint = fingerprints[slot];
-    failures.set(row, fingerprint === undefined ? malformed(cells.cells[row]!) : lease.error(fingerprint)!);
-  });
-  return failures;
+function count(parts: OpenPageParts, { opening: { failures }, groups, malformed }: Column): void {
+  const failed = failures?.size ?? 0;
+  parts.opened(groups.reduce((sum, { rows }) => sum + rows.length, malformed.length) - failed, failed);
 }

@@ -2,8 +2,7 @@ import { createCipheriv, createSecretKey, randomBytes } from 'node:crypto';
 import { afterEach, describe, expect, test } from 'vitest';
 import { BlockCipher, CbcChain, CipherFault } from '../../src/cell/block-cipher.js';
 import { Blocks } from '../../src/cell/blocks.js';
-import { openCells } from '../../src/cell/open.js';
-import { openOne, sealOne, someColumn, someKey, thrownBy } from './fixtures.js';
+import { openCells, openOne, sealOne, someColumn, someKey, thrownBy } from './fixtures.js';
 
 type Update = (this: unknown, input: Uint8Array) => Buffer;
 

@@ -1,8 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { canonicalBytes, type CodecName, codecOf, MAX_VALUE_BYTES } from '../../src/cell/codecs.js';
-import { openCells } from '../../src/cell/open.js';
 import { sealCells } from '../../src/cell/seal.js';
-import { openOne, sealOne, someColumn, someKey, SUITE_NAMES, thrownBy } from './fixtures.js';
+import { openCells, openOne, sealOne, someColumn, someKey, SUITE_NAMES, thrownBy } from './fixtures.js';
 
 const VALUES: Record<CodecName, readonly unknown[]> = {
   string: [

@@ -5,7 +5,16 @@ import type { FieldSealError } from '../../src/errors.js';
 import { isFieldSealError } from '../../src/errors.js';
 import { type CellColumn, cellColumn } from '../../src/cell/column.js';
 import { DataKey } from '../../src/cell/data-key.js';
-import { openCells } from '../../src/cell/open.js';
+import { groupCells } from '../../src/cell/cell-groups.js';
+import { malformed } from '../../src/cell/format.js';
+import {
+  beginOpening,
+  fail,
+  openCells as openKeyed,
+  type KeyedCells,
+  type Opening,
+  type OpenOptions,
+} from '../../src/cell/open.js';
 import { sealCells } from '../../src/cell/seal.js';
 import type { Suite } from '../../src/cell/suites.js';
 
@@ -50,6 +59,28 @@ export function sealOne(
   const [cell] = cells;
   if (!cell) throw new Error('expected a cell');
   return cell;
+}
+
+/** Opens cells of one column, each under the key that is given for it, whatever key the cell names. */
+export function openCells(
+  column: CellColumn,
+  cells: readonly (Uint8Array | null | undefined)[],
+  keys: readonly (DataKey | undefined)[],
+  options: OpenOptions,
+): Pick<Opening, 'values' | 'failures'> {
+  const opening = beginOpening(column, cells, options);
+  const grouped = groupCells(cells);
+  for (const row of grouped.malformed) fail(opening, row, malformed(cells[row]!));
+  for (const key of new Set(keys)) {
+    if (!key) continue;
+    const keyed = grouped.groups.map(({ byteOne, rows }): KeyedCells => ({
+      opening,
+      byteOne,
+      rows: rows.filter((row) => keys[row] === key),
+    }));
+    openKeyed(key, keyed);
+  }
+  return { values: opening.values, failures: opening.failures };
 }
 
 /** The value, or the error of its row. */

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { isFieldSealError } from '../../src/errors.js';
@@ -7,7 +6,6 @@ import {
   type DeliveryHeader,
   encodeCell,
   fingerprintOf,
-  groupByFingerprint,
   parseCell,
 } from '../../src/cell/format.js';
 import { openOne, runs, sealOne, someKey, SUITE_NAMES, thrownBy } from './fixtures.js';
@@ -153,49 +151,5 @@ describe('the bytes of a cell', () => {
     const wrapped = { delivery: 'envelope', kekRef: Buffer.alloc(8), wrapped: Buffer.alloc(184) } as const;
     const envelope = encodeCell({ byteOne: 0x11, fingerprint, header: wrapped, nonce, body });
     expect(openOne(envelope, { key })).toMatchObject({ code: 'ERR_FORMAT_NOT_ACCEPTED' });
-  });
-});
-
-describe('groupByFingerprint', () => {
-  test('gives each cell its fingerprint, -1 for none, -2 for what is no cell', () => {
-    const [a, b] = [someKey(), someKey()];
-    const [ofA, ofB] = [sealOne('1', { key: a }), sealOne('2', { key: b })];
-    const { fingerprints, slots } = groupByFingerprint([
-      null,
-      ofB,
-      ofA,
-      undefined,
-      ofB,
-      Buffer.from('4111'),
-      ofA,
-    ]);
-    expect(fingerprints).toEqual([b.fingerprint, a.fingerprint]);
-    expect([...slots]).toEqual([-1, 0, 1, -1, 0, -2, 1]);
-  });
-
-  test('tells fingerprints apart that begin alike', () => {
-    const cell = sealOne('1', { key: someKey() });
-    const cells = Array.from({ length: 2000 }, (_, i) => {
-      const alike = Buffer.from(cell);
-      alike.writeUInt32BE(i % 1000, 14);
-      return alike;
-    });
-    const { fingerprints, slots } = groupByFingerprint(cells);
-    expect(fingerprints).toHaveLength(1000);
-    cells.forEach((each, i) => {
-      expect(fingerprints[slots[i]!]).toBe(fingerprintOf(each));
-    });
-  });
-
-  test('finds thousands of keys', () => {
-    const cell = sealOne('1', { key: someKey() });
-    const cells = Array.from({ length: 5000 }, () => {
-      const other = Buffer.from(cell);
-      randomBytes(16).copy(other, 2);
-      return other;
-    });
-    const { fingerprints, slots } = groupByFingerprint(cells);
-    expect(fingerprints).toHaveLength(5000);
-    expect([...slots]).toEqual([...cells.keys()]);
   });
 });

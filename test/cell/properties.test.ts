@@ -7,9 +7,8 @@ import { DataKey } from '../../src/cell/data-key.js';
 import { parseCell } from '../../src/cell/format.js';
 import { isWellFormed } from '../../src/cell/well-formed.js';
 import { withRoot } from '../../src/cell/key-schedule.js';
-import { openCells } from '../../src/cell/open.js';
 import { sealCells } from '../../src/cell/seal.js';
-import { openOne, OWNER, runs, sealOne, someColumn, someKey, SUITE_NAMES } from './fixtures.js';
+import { openCells, openOne, OWNER, runs, sealOne, someColumn, someKey, SUITE_NAMES } from './fixtures.js';
 
 const FAILED = { code: 'ERR_OPEN_FAILED' };
 const NAMES = ['application', 'environment', 'purpose', 'entity', 'field'] as const;

@@ -1,7 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { openCells } from '../../src/cell/open.js';
 import { sealCells } from '../../src/cell/seal.js';
-import { openOne, sealOne, someColumn, someKey, SUITE_NAMES, thrownBy } from './fixtures.js';
+import { openCells, openOne, sealOne, someColumn, someKey, SUITE_NAMES, thrownBy } from './fixtures.js';
 
 describe.each(SUITE_NAMES)('sealCells with %s', (suite) => {
   const column = someColumn();
