@@ -24,42 +24,90 @@ export type Way = 'encrypted' | 'plain' | 'text';
 
 type Row = EncryptedCard | PlainCard | TextCard;
 
-/** An entity and the rows that are inserted of it; row `i` has the same id in all ways. */
-export interface Table {
+const ENTITIES: Readonly<Record<Way, new () => Row>> = {
+  encrypted: EncryptedCard,
+  plain: PlainCard,
+  text: TextCard,
+};
+
+/** The rows that are inserted of an entity; row `i` has the same id in all ways. */
+interface Rows {
   readonly way: Way;
-  readonly entity: new () => Row;
   readonly rows: readonly Row[];
 }
 
-export interface Tables {
+/** `plain` and `text` have data sources of their own that fieldseal is not attached to. */
+export interface Table extends Rows {
+  readonly entity: new () => Row;
   readonly pages: DataSource;
   readonly inserts: DataSource;
+}
+
+export interface Tables {
   readonly tables: readonly Table[];
+  /** How another process reaches `pages`. */
+  readonly access: Access;
   /** Of the server. */
   readonly postgresVersion: string;
   readonly close: () => Promise<void>;
 }
 
+export interface Access {
+  readonly urls: Urls;
+  readonly kms: Pick<KmsEmulator, 'region' | 'endpoint'> & {
+    readonly credentials: ReturnType<KmsEmulator['credentials']>;
+  };
+}
+
 export async function openTables(rows: number): Promise<Tables> {
   const [server, kms] = await Promise.all([startPostgres(), startKmsEmulator({ createKeys: KEKS })]);
-  const urls = await createDatabases(server.url);
+  const access: Access = {
+    urls: await createDatabases(server.url),
+    kms: { region: kms.region, endpoint: kms.endpoint, credentials: kms.credentials() },
+  };
+  const { urls } = access;
   await migrateKeyStore({ connectionString: urls.keys });
-  const tables = await seed(urls, kms, rows);
-  const seal = await openSeal(urls.keys, kms, POOL_KEYS);
-  const [pages, inserts] = await Promise.all([openSource(urls.pages, seal), openSource(urls.inserts, seal)]);
+  const seeded = await seed(access, rows);
+  const seal = await openSeal(access, POOL_KEYS);
+  const [pages, inserts, plainPages, plainInserts] = await Promise.all([
+    openAttached(urls.pages, seal),
+    openAttached(urls.inserts, seal),
+    openPlain(urls.pages),
+    openPlain(urls.inserts),
+  ]);
   await inserts.synchronize();
   const [version] = await pages.query<[{ server_version: string }]>('SHOW server_version');
   return {
-    pages,
-    inserts,
-    tables,
+    tables: seeded.map(({ way, rows }) => ({
+      way,
+      rows,
+      entity: ENTITIES[way],
+      pages: way === 'encrypted' ? pages : plainPages,
+      inserts: way === 'encrypted' ? inserts : plainInserts,
+    })),
+    access,
     postgresVersion: version.server_version,
     close: async () => {
-      await Promise.all([pages.destroy(), inserts.destroy()]);
+      await Promise.all([pages, inserts, plainPages, plainInserts].map((source) => source.destroy()));
       await seal.close();
       await Promise.all([server.stop(), kms.close()]);
     },
   };
+}
+
+/** Loads every row of `pages` in one way, in a process that does nothing else. Gives the number of rows. */
+export async function findAll(access: Access, way: Way): Promise<number> {
+  if (way !== 'encrypted') return findIn(await openPlain(access.urls.pages), way);
+  const seal = await openSeal(access, POOL_KEYS);
+  const found = await findIn(await openAttached(access.urls.pages, seal), way);
+  await seal.close();
+  return found;
+}
+
+async function findIn(source: DataSource, way: Way): Promise<number> {
+  const found = await source.getRepository(ENTITIES[way]).find();
+  await source.destroy();
+  return found.length;
 }
 
 type Urls = Readonly<Record<(typeof DATABASES)[number], string>>;
@@ -72,32 +120,36 @@ async function createDatabases(server: string): Promise<Urls> {
   return Object.fromEntries(DATABASES.map((name) => [name, new URL(`/${name}`, server).href])) as Urls;
 }
 
-function openSeal(keyStoreUrl: string, kms: KmsEmulator, handOut: number): Promise<FieldSeal> {
+function openSeal({ urls, kms }: Access, handOut: number): Promise<FieldSeal> {
   return createFieldSeal({
     application: 'bench',
     environment: 'production',
     purposes: { [PURPOSE]: { pool: { validKeys: PAGE_KEYS, handOut } } },
     keys: keyStoreSource({
-      store: postgresKeyStore({ connectionString: keyStoreUrl }),
+      store: postgresKeyStore({ connectionString: urls.keys }),
       kms: awsKms({
         region: kms.region,
         endpoint: kms.endpoint,
-        credentials: kms.credentials(),
+        credentials: kms.credentials,
         keks: { [PURPOSE]: KEKS },
       }),
     }),
   });
 }
 
-function openSource(url: string, seal: FieldSeal): Promise<DataSource> {
-  const source = new DataSource({ type: 'postgres', url, entities: [EncryptedCard, PlainCard, TextCard] });
-  return attachFieldSeal(source, seal).initialize();
+function openAttached(url: string, seal: FieldSeal): Promise<DataSource> {
+  const entities = Object.values(ENTITIES);
+  return attachFieldSeal(new DataSource({ type: 'postgres', url, entities }), seal).initialize();
+}
+
+function openPlain(url: string): Promise<DataSource> {
+  return new DataSource({ type: 'postgres', url, entities: [PlainCard, TextCard] }).initialize();
 }
 
 /** Fills `pages` by a field seal that was handed every key of the pool, as many processes would together. */
-async function seed(urls: Urls, kms: KmsEmulator, count: number): Promise<readonly Table[]> {
-  const seal = await openSeal(urls.keys, kms, PAGE_KEYS);
-  const source = await openSource(urls.pages, seal);
+async function seed(access: Access, count: number): Promise<readonly Rows[]> {
+  const seal = await openSeal(access, PAGE_KEYS);
+  const source = await openAttached(access.urls.pages, seal);
   try {
     await source.synchronize();
     const values = Array.from({ length: count }, (_, row) => ({
@@ -117,9 +169,9 @@ async function seed(urls: Urls, kms: KmsEmulator, count: number): Promise<readon
     await source.manager.insert(TextCard, text);
     await source.query('VACUUM ANALYZE');
     return [
-      { way: 'encrypted', entity: EncryptedCard, rows: encrypted },
-      { way: 'plain', entity: PlainCard, rows: plain },
-      { way: 'text', entity: TextCard, rows: text },
+      { way: 'encrypted', rows: encrypted },
+      { way: 'plain', rows: plain },
+      { way: 'text', rows: text },
     ];
   } finally {
     await source.destroy();
