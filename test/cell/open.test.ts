@@ -1,5 +1,7 @@
 import { createCipheriv } from 'node:crypto';
 import { afterEach, describe, expect, test, vi } from 'vitest';
+import { groupCells } from '../../src/cell/cell-groups.js';
+import { beginOpening, openCells as openKeyed } from '../../src/cell/open.js';
 import { sealCells } from '../../src/cell/seal.js';
 import { openCells, openOne, sealOne, someColumn, someKey, SUITE_NAMES } from './fixtures.js';
 
@@ -77,6 +79,41 @@ describe.each(SUITE_NAMES)('openCells with %s', (suite) => {
     const { failures } = openCells(column, [cell], [key], { accept: [other!] });
     expect(failures?.get(0)).toMatchObject({ code: 'ERR_FORMAT_NOT_ACCEPTED' });
     expect(failures?.get(0)?.message).toContain(suite);
+  });
+
+  test('opens cells of several columns under one key together, each with the context of its own column', () => {
+    const key = someKey();
+    const columns = [
+      someColumn({ field: 'pan' }),
+      someColumn({ field: 'holder', bound: true }),
+      someColumn({ field: 'limit', codec: 'number' }),
+      someColumn({ field: 'note', pad: 16 }),
+    ];
+    const bindings = [Buffer.from('row 0'), Buffer.from('row 1'), Buffer.from('row 2')];
+    const values = [
+      ['1', '2', '3'],
+      ['4', '5', '6'],
+      [7, 8, 9],
+      ['10', '11', '12'],
+    ];
+    const page = columns.map((each, i) => {
+      const bound = each.bound ? bindings : undefined;
+      return sealCells(suite, each, values[i]!, [key, key, key], bound).cells;
+    });
+    [page[0]![1], page[1]![1]] = [page[1]![1]!, page[0]![1]!]; // moved to another column
+    page[1]![2] = page[1]![0]!; // moved to another row
+    const openings = columns.map((each, i) => beginOpening(each, page[i]!, { ...accept, bindings }));
+    openKeyed(
+      key,
+      openings.flatMap((opening) => groupCells(opening.cells).groups.map((group) => ({ opening, ...group }))),
+    );
+    expect(openings.map((opening) => opening.values)).toEqual([
+      ['1', undefined, '3'],
+      ['4', undefined, undefined],
+      [7, 8, 9],
+      ['10', '11', '12'],
+    ]);
+    expect(openings.map(({ failures }) => [...(failures?.keys() ?? [])])).toEqual([[1], [1, 2], [], []]);
   });
 
   test('gives opened bytes memory of their own', () => {
