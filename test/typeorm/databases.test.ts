@@ -131,13 +131,13 @@ function inTheMysqlFamily(): void {
     }
   });
 
-  it('a cell is not sealed for a text that the database only takes for equal to that of the row', async () => {
+  it('a cell is sealed for the text of its row, where criteria give one that the database takes for equal', async () => {
     await shop.dataSource.manager.save(label('acme', 'one'));
     for (const criteria of [{ id: 'ACME' }, 'ACME']) {
-      const update = shop.dataSource.manager.update(Label, criteria, { text: 'other' });
-      await expect(update).rejects.toMatchObject({ code: 'ERR_SEAL_BINDING' });
+      const text = `for ${typeof criteria}`;
+      await shop.dataSource.manager.update(Label, criteria, { text });
+      expect(await reload(shop, Label, 'acme')).toMatchObject({ id: 'acme', text });
     }
-    expect((await reload(shop, Label, 'acme')).text).toBe('one');
   });
 
   it('an upsert that finds its row by another key leaves no cell that is bound elsewhere', async () => {
