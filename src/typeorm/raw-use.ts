@@ -6,19 +6,24 @@ import { QueryError } from '../errors.js';
 import type { ColumnsOf, EncryptedColumn } from './encrypted-column.js';
 import type { AliasInternals, ExpressionMapInternals } from './internals.js';
 
+type Clause = readonly [name: string, fragments: readonly string[]];
+
 /** @throws QueryError `ERR_QUERY_UNSUPPORTED` naming the field and the clause. */
 export function refuseRawUse(map: ExpressionMapInternals, columnsOf: ColumnsOf): void {
+  let written: readonly Clause[] | undefined;
   for (const alias of map.aliases) {
     const columns = alias.hasMetadata ? columnsOf(alias.metadata) : [];
-    for (const column of columns) refuseUseOf(map, alias, column);
+    for (const column of columns) refuseUseOf((written ??= clauses(map)), alias, column);
   }
 }
 
-function refuseUseOf(map: ExpressionMapInternals, alias: AliasInternals, column: EncryptedColumn): void {
-  const pattern = usePattern(alias.name, column);
-  for (const [clause, fragments] of clauses(map)) {
+function refuseUseOf(written: readonly Clause[], alias: AliasInternals, column: EncryptedColumn): void {
+  const { propertyPath, databaseName } = column.cell;
+  for (const [clause, fragments] of written) {
     for (const fragment of fragments) {
-      if (!pattern.test(withoutLiterals(fragment))) continue;
+      // Most fragments are TypeORM's own and name other columns.
+      if (!mentions(fragment, propertyPath) && !mentions(fragment, databaseName)) continue;
+      if (!usePattern(alias.name, column).test(withoutLiterals(fragment))) continue;
       throw new QueryError(
         'ERR_QUERY_UNSUPPORTED',
         `${column.label} is encrypted and cannot be used in ${clause} written as SQL. ` +
@@ -30,7 +35,10 @@ function refuseUseOf(map: ExpressionMapInternals, alias: AliasInternals, column:
   }
 }
 
-function clauses(map: ExpressionMapInternals): [name: string, fragments: string[]][] {
+const mentions = (fragment: string, name: string): boolean =>
+  fragment.includes(name) || fragment.toLowerCase().includes(name.toLowerCase());
+
+function clauses(map: ExpressionMapInternals): readonly Clause[] {
   return [
     ['where', [...strings(map.wheres), ...map.joinAttributes.flatMap((join) => join.condition ?? [])]],
     ['having', strings(map.havings)],
