@@ -77,22 +77,29 @@ export function pageColumns(
 function cellsOf({ column, rawName, rawNameOf }: PageColumn, rows: readonly Row[]): CellsOfColumn {
   const cells = rows.map((row) => asCell(row[rawName]));
   const keyName = rawNameOf(column.key);
-  const bindingsOf = (bound: readonly BoundColumn[]) =>
-    rows.map((row) => bindingOfRow(bound, rawNameOf, row));
   const siblings = keyName !== undefined && rows[0]?.[keyName] !== undefined;
   return {
     column: column.handle,
     cells,
     ...(siblings && { fingerprints: rows.map((row) => readFingerprint(row[keyName])) }),
-    ...(column.bound.length > 0 && { bindings: bindingsOf(column.bound) }),
-    ...(column.previouslyBound.length > 0 && { previousBindings: bindingsOf(column.previouslyBound) }),
+    ...(column.bound.length > 0 && { bindings: bindingsOf(column.bound, rawNameOf, rows) }),
+    ...(column.previouslyBound.length > 0 && {
+      previousBindings: bindingsOf(column.previouslyBound, rawNameOf, rows),
+    }),
   };
 }
 
-/** Undefined where a bound value is gone: then nothing can be opened under it. */
-function bindingOfRow(bound: readonly BoundColumn[], rawNameOf: RawNameOf, row: Row): Uint8Array | undefined {
-  const valueOf = (column: ColumnMetadata) => row[rawNameOf(column) ?? ''];
-  return bound.every(({ column }) => isSet(valueOf(column))) ? bindingOf(bound, valueOf) : undefined;
+/** By row; undefined where a bound value is gone: then nothing can be opened under it. */
+function bindingsOf(
+  bound: readonly BoundColumn[],
+  rawNameOf: RawNameOf,
+  rows: readonly Row[],
+): (Uint8Array | undefined)[] {
+  const names = new Map(bound.map(({ column }) => [column, rawNameOf(column) ?? '']));
+  return rows.map((row) => {
+    const valueOf = (column: ColumnMetadata) => row[names.get(column)!];
+    return bound.every(({ column }) => isSet(valueOf(column))) ? bindingOf(bound, valueOf) : undefined;
+  });
 }
 
 const isSet = (value: unknown): boolean => value !== null && value !== undefined;

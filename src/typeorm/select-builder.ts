@@ -96,10 +96,11 @@ export function selectBuilder(
       return this.expressionMap.aliases.flatMap((alias) => {
         const columns = alias.hasMetadata ? columnsOf(alias.metadata) : [];
         if (columns.length === 0) return [];
-        const names = new Map(
-          this.#selects.get(alias.name)?.map((select) => [select.selection, select.aliasName]),
-        );
-        const rawNameOf = (column: ColumnMetadata) => names.get(selectionOf(this, alias.name, column));
+        const selects = this.#selects.get(alias.name);
+        const rawNameOf = (column: ColumnMetadata) => {
+          const selection = selectionOf(this, alias.name, column);
+          return selects?.find((select) => select.selection === selection)?.aliasName;
+        };
         return pageColumns(columns, rawNameOf, row, this.searched);
       });
     }
