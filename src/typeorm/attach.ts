@@ -7,7 +7,7 @@ import { noteActiveRecord } from './active-record.js';
 import { familyOf, refuseLateAttach, withTypesOf } from './column-types.js';
 import { addChecks } from './check-constraints.js';
 import { bindColumns, type ColumnsOf } from './encrypted-column.js';
-import { overrideManager } from './entity-manager.js';
+import { sealingManagers } from './entity-manager.js';
 import { makeFallback } from './fallback-subscriber.js';
 import { columnInternals, internalsOf, override, type EntityManagerInternals } from './internals.js';
 import { makeOpener, ON_UNOPENABLE, type OnUnopenable } from './opener.js';
@@ -60,14 +60,13 @@ const registry = Symbol.for('fieldseal/attachments');
 
 /**
  * The same DataSource, sealing and opening the `@Encrypted` fields of its entities from now on. Call it before
- * `initialize()`, which settles the types of the columns; PostgreSQL may also be attached later. Other DataSources over the same classes are not touched; on one that is not attached, encrypted
- * fields refuse every value.
+ * `initialize()`, which settles the types of the columns; PostgreSQL may also be attached later. Other DataSources over
+ * the same classes are not touched; on one that is not attached, encrypted fields refuse every value.
  *
  * @param seal A field seal; `'schema-only'` for migrations, which then need no KMS: columns and indexes are the same,
  *   and every attempt to write or read an encrypted field is refused.
- * @throws ConfigError `ERR_CONFIG_OPTION`, `ERR_CONFIG_ORM` (a database that is not supported,
- *   attached twice or too late, an unknown TypeORM), and with the
- *   entity metadata `ERR_CONFIG_FIELD`, `ERR_CONFIG_PURPOSE_UNKNOWN`, `ERR_CONFIG_DUPLICATE_CONTEXT`: at once when the
+ * @throws ConfigError `ERR_CONFIG_OPTION`, `ERR_CONFIG_ORM` (a database that is not supported, attached twice or too late,
+ *   an unknown TypeORM), and with the entity metadata `ERR_CONFIG_FIELD`, `ERR_CONFIG_PURPOSE_UNKNOWN`, `ERR_CONFIG_DUPLICATE_CONTEXT`: at once when the
  *   DataSource is initialized, else from `initialize()`.
  */
 export function attachFieldSeal<T extends DataSource>(
@@ -110,8 +109,9 @@ export function attachFieldSeal<T extends DataSource>(
   const createEntityManager = internals.createEntityManager.bind(dataSource);
   const { subscriber, openLater } = makeFallback(dataSource, seal, open, resolve);
 
+  const makeSealing = sealingManagers(internals.manager);
   const guard = (manager: EntityManagerInternals): void => {
-    overrideManager(manager);
+    makeSealing(manager);
     if (parsed.insertOnly) refuseUnknownParents(dataSource, manager, resolve);
   };
 
@@ -133,7 +133,9 @@ export function attachFieldSeal<T extends DataSource>(
     );
     internals.subscribers.push(subscriber);
   });
-  override(internals, 'createQueryBuilder', (...args) => asSealing(builders, createQueryBuilder(...args)));
+  override(internals, 'createQueryBuilder', (...args) =>
+    asSealing(dataSource, builders, createQueryBuilder(...args)),
+  );
   override(internals, 'createEntityManager', (queryRunner) => {
     const manager = createEntityManager(queryRunner);
     guard(manager);

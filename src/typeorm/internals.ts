@@ -63,7 +63,10 @@ export interface ExpressionMapInternals {
 
 /** Protected members common to all builders. */
 export interface QueryBuilderInternals {
-  readonly expressionMap: ExpressionMapInternals;
+  /** Assigned once, by the constructor or from the builder that this one takes the place of. */
+  expressionMap: ExpressionMapInternals;
+  /** Set for a builder of a transaction, and while a statement takes two round trips on one connection. */
+  queryRunner?: QueryRunner | undefined;
   /** The statement as SQL with named parameters; every execution goes through it. */
   getQuery(): string;
   getQueryAndParameters(): [sql: string, parameters: unknown[]];
@@ -132,8 +135,6 @@ export interface UpdateInternals extends QueryBuilderInternals {
   getMainTableName(): string;
   /** The name of a new parameter with this value. */
   createParameter(value: unknown): string;
-  /** Set while a statement takes two round trips, which have to take the same connection. */
-  queryRunner?: QueryRunner | undefined;
   /** The one of this builder or a new one, which the caller releases. */
   obtainQueryRunner(): QueryRunner;
 }

@@ -144,7 +144,16 @@ export function mainMetadata({ expressionMap }: QueryBuilderInternals): EntityMe
   return expressionMap.mainAlias?.hasMetadata ? expressionMap.mainAlias.metadata : undefined;
 }
 
-/** A select builder as `dataSource.createQueryBuilder` returns it, on the way to the caller. */
-export function asSealing(builders: Builders, plain: SelectInternals): SelectInternals {
-  return new builders.select(plain);
+/**
+ * A select builder as `dataSource.createQueryBuilder` returns it, on the way to the caller. Nobody else has it, so what
+ * it holds is taken over and not copied.
+ */
+export function asSealing(
+  dataSource: DataSource,
+  builders: Builders,
+  plain: SelectInternals,
+): SelectInternals {
+  const sealing = new builders.select(dataSource, plain.queryRunner);
+  sealing.expressionMap = plain.expressionMap;
+  return sealing;
 }

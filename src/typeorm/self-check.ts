@@ -57,7 +57,7 @@ function checkEntity(
 ): void {
   const seal = canarySeal();
   const builders = makeBuilders({ ...context, seal, insertOnly: false });
-  const builder = (): SelectInternals => asSealing(builders, context.plainBuilder());
+  const builder = (): SelectInternals => asSealing(context.dataSource, builders, context.plainBuilder());
   const row = sampleRow(columns);
   const key = { ...sampleKey(metadata), ...sampleBound(columns) };
   const searched = columns.filter(({ index }) => index !== undefined);
