@@ -133,7 +133,7 @@ describe.runIf(IS_READABLE)('the scan', () => {
 });
 
 describe.runIf(IS_READABLE)('a program that logs all', () => {
-  it('prints nothing under any logger of TypeORM, nor with any of its errors', async () => {
+  it('8 prints nothing under any logger of TypeORM, nor with any of its errors', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'fieldseal-canary-'));
     const script = await bundleScript(join(import.meta.dirname, 'canary-process.ts'));
     try {
@@ -176,7 +176,7 @@ describe.runIf(IS_READABLE)('a program that logs all', () => {
 });
 
 describe.runIf(IS_READABLE)('work', () => {
-  it('shows nothing to a logger, nor to the driver, nor to the query result cache', async () => {
+  it('8 shows nothing to a logger, nor to the driver, nor to the query result cache', async () => {
     await work(shop.dataSource);
     await shop.dataSource.manager.find(Note, { cache: true });
     const cached = await shop.database.query('SELECT * FROM "query-result-cache"');
@@ -187,7 +187,7 @@ describe.runIf(IS_READABLE)('work', () => {
 });
 
 describe.runIf(IS_READABLE)('errors', () => {
-  it('of constraints, types, searches, refused queries, lost connections and conflicts show nothing', async () => {
+  it('8 of constraints, types, searches, refused queries, lost connections and conflicts show nothing', async () => {
     const { dataSource, database } = shop;
     for (const { name, code, run } of [...refusals(dataSource), ...interruptions(dataSource, database.url)]) {
       const error = await errorOf(run, name);

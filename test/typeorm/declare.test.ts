@@ -1,8 +1,24 @@
 /** What `@Encrypted` and `attachFieldSeal` refuse at start, and that nothing works without attach. */
 import 'reflect-metadata';
-import { Column, Entity, Index, PrimaryColumn, PrimaryGeneratedColumn, Unique } from 'typeorm';
+import {
+  Column,
+  Entity,
+  EntitySchema,
+  Index,
+  JoinColumn,
+  ManyToOne,
+  PrimaryColumn,
+  PrimaryGeneratedColumn,
+  TableInheritance,
+  Unique,
+} from 'typeorm';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { attachFieldSeal, Encrypted, type EncryptedOptions } from '../../src/typeorm/index.js';
+import {
+  attachFieldSeal,
+  Encrypted,
+  encryptedColumns,
+  type EncryptedOptions,
+} from '../../src/typeorm/index.js';
 import { Card, Customer } from './entities.js';
 import { needs } from './limits.js';
 import { dataSourceOf, openShop, type Shop } from './shop.js';
@@ -106,10 +122,10 @@ describe('without attach', () => {
 });
 
 describe('attachFieldSeal', () => {
-  const attach = (entity: new () => object) =>
-    attachFieldSeal(dataSourceOf(shop.database.url, [entity]), shop.seal).initialize();
+  const attach = (entity: (new () => object) | EntitySchema) =>
+    attachFieldSeal(dataSourceOf(shop.database.url, [entity, Card, Customer]), shop.seal).initialize();
 
-  it('refuses MongoDB, a second attach, and unknown options', () => {
+  it('22 refuses MongoDB, a second attach, and unknown options', () => {
     const mongo = Object.assign(Object.create(Object.getPrototypeOf(shop.dataSource) as object), {
       options: { type: 'mongodb' },
     }) as typeof shop.dataSource;
@@ -140,7 +156,7 @@ describe('attachFieldSeal', () => {
     await expect(attach(WrongPurpose)).rejects.toMatchObject({ code: 'ERR_CONFIG_PURPOSE_UNKNOWN' });
   });
 
-  it('refuses columns that cells cannot be', async () => {
+  it('22 refuses columns that cells cannot be', async () => {
     @Entity()
     class Indexed {
       @PrimaryColumn('int') id!: number;
@@ -164,7 +180,26 @@ describe('attachFieldSeal', () => {
       @Encrypted({ purpose: 'personal-data', mask: 'last4' }) pan!: string;
       @Column('text') panMask!: string;
     }
-    for (const entity of [Indexed, UniqueCell, OwnSibling, OwnMask]) {
+    @Entity()
+    class Joined {
+      @PrimaryColumn('int') id!: number;
+      @Encrypted({ purpose: 'personal-data' }) owner_id!: string;
+      @ManyToOne(() => Card)
+      @JoinColumn({ name: 'owner_id' })
+      owner!: Card;
+    }
+    @Entity()
+    @TableInheritance({ column: 'kind' })
+    class Discriminated {
+      @PrimaryColumn('int') id!: number;
+      @Encrypted({ purpose: 'personal-data' }) kind!: string;
+    }
+    const { id, ...siblings } = encryptedColumns('id', { purpose: 'personal-data' });
+    const Primary = new EntitySchema({
+      name: 'Primary',
+      columns: { id: { ...id, primary: true }, ...siblings },
+    });
+    for (const entity of [Indexed, UniqueCell, OwnSibling, OwnMask, Joined, Discriminated, Primary]) {
       await expect(attach(entity)).rejects.toMatchObject({ code: 'ERR_CONFIG_FIELD' });
     }
   });

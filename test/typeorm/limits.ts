@@ -20,7 +20,7 @@ const NO_ATTACH =
   'columns are declared with the types of PostgreSQL until attachFieldSeal says which database it is, ' +
   'and TypeORM refuses types that a database does not have';
 
-const LIMITS = {
+export const LIMITS = {
   'a DataSource that is not attached': { without: ['mariadb', 'sqljs'], reason: NO_ATTACH },
   'INSERT … SELECT by a query builder': {
     without: ['0.3.31', '0.3.20'],
