@@ -38,7 +38,7 @@ const find = () =>
   });
 
 /** Selects that went to the tables of the application. */
-const selects = () => shop.recorder.of('SELECT').filter((sql) => sql.includes('"customers"'));
+const selects = () => shop.recorder.of('SELECT').filter((sql) => /["`]customers["`]/u.test(sql));
 
 it('11 is asked instead of the table, and what it holds is opened', async () => {
   const first = await find();

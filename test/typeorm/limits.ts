@@ -45,6 +45,11 @@ export const LIMITS = {
     without: ['mariadb', 'sqljs'],
     reason: 'the key store lives in PostgreSQL',
   },
+  'a limit of bind parameters': {
+    without: ['mariadb'],
+    reason: 'drivers of the MySQL family write values into the text of the statement',
+  },
+  'database roles': { without: ['sqljs'], reason: 'SQLite has neither users nor GRANT' },
   'transactions at once': { without: ['sqljs'], reason: 'a sql.js DataSource has one connection' },
   'several processes': { without: ['sqljs'], reason: 'the database is in this process' },
   'integers beyond 2^53': {

@@ -13,9 +13,10 @@ import {
   PrimaryGeneratedColumn,
   type Relation,
 } from 'typeorm';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { attachFieldSeal, Encrypted, type AttachOptions } from '../../src/typeorm/index.js';
 import { Card, Customer } from './entities.js';
+import { needs } from './limits.js';
 import { newRole, type Role } from './role.js';
 import { dataSourceOf, isCellHiding, openShop, Recorder, reload, type Shop } from './shop.js';
 
@@ -53,12 +54,14 @@ class PlainThing {
 }
 
 const ENTITIES = [Application, Attachment, Letter, PlainThing, Card, Customer];
-const TABLES = 'applications, attachments, letters';
+const TABLES = ['applications', 'attachments', 'letters'];
+const DENIED = /denied/u;
 
 let shop: Shop;
 const recorder = new Recorder();
 beforeAll(async () => (shop = await openShop({ entities: ENTITIES })));
 afterAll(() => shop.close());
+beforeEach((context) => needs(context, 'database roles'));
 afterEach(() => recorder.clear());
 
 async function as(
@@ -66,7 +69,7 @@ async function as(
   attach: AttachOptions,
   work: (dataSource: DataSource) => Promise<void>,
 ): Promise<void> {
-  const role: Role = await newRole(shop.database, ...rights, 'USAGE ON ALL SEQUENCES IN SCHEMA public');
+  const role: Role = await newRole(shop.database, ...rights);
   const dataSource = attachFieldSeal(
     dataSourceOf(role.url, ENTITIES, { logger: recorder }),
     shop.seal,
@@ -83,15 +86,19 @@ async function as(
 }
 
 const asInserter = (work: (dataSource: DataSource) => Promise<void>): Promise<void> =>
-  as([`INSERT ON ${TABLES}`, 'INSERT, SELECT, UPDATE ON plain_things'], { insertOnly: true }, work);
+  as(
+    [...TABLES.map((table) => `INSERT ON ${table}`), 'INSERT, SELECT, UPDATE ON plain_things'],
+    { insertOnly: true },
+    work,
+  );
 
 const newest = async (table: string) =>
   (await shop.database.query(`SELECT * FROM ${table} ORDER BY id DESC LIMIT 1`))[0]!;
 
 describe('16 a role with INSERT only, and insertOnly', () => {
   it('cannot do without the option what TypeORM does by default', async () => {
-    await as([`INSERT ON ${TABLES}`], {}, async ({ manager }) => {
-      await expect(manager.insert(Application, { name: 'Ada' })).rejects.toThrow('permission denied');
+    await as([...TABLES.map((table) => `INSERT ON ${table}`)], {}, async ({ manager }) => {
+      await expect(manager.insert(Application, { name: 'Ada' })).rejects.toThrow(DENIED);
     });
   });
 
@@ -226,7 +233,7 @@ describe('16 a role without SELECT on cells, and selectCells: false', () => {
 
   it('cannot read without the option', async () => {
     await as(READ_PLAIN, {}, async ({ manager }) => {
-      await expect(manager.find(Card)).rejects.toThrow('permission denied');
+      await expect(manager.find(Card)).rejects.toThrow(DENIED);
     });
   });
 
@@ -257,9 +264,7 @@ describe('16 a role without SELECT on cells, and selectCells: false', () => {
 
   it('still asks for a cell that a select names', async () => {
     await asReader(async ({ manager }) => {
-      await expect(manager.find(Card, { select: { id: true, pan: true } })).rejects.toThrow(
-        'permission denied',
-      );
+      await expect(manager.find(Card, { select: { id: true, pan: true } })).rejects.toThrow(DENIED);
     });
     const card = await newCard();
     const owner = attachFieldSeal(dataSourceOf(shop.database.url, ENTITIES), shop.seal, {

@@ -128,7 +128,10 @@ describe("20 with onUnopenable: 'sealed'", () => {
     customer.cards = [Object.assign(new Card(), { pan: newPan() })];
     await manager().save(customer);
     const { pan } = customer.cards[0]!;
-    await shop.database.query("UPDATE customers SET name = '\\xf5' WHERE id = $1", [customer.id]);
+    await shop.database.query('UPDATE customers SET name = $1 WHERE id = $2', [
+      Buffer.from('f5', 'hex'),
+      customer.id,
+    ]);
     const loaded = await manager().findOneOrFail(Customer, {
       where: { id: customer.id },
       relations: { cards: true },
@@ -154,8 +157,9 @@ describe("20 with onUnopenable: 'sealed'", () => {
   it('is a matter of each openRaw', async () => {
     const [broken, whole] = [await newCard(), await newCard()];
     await changeCell(broken.id, flipLastBit);
-    const rows = await shop.database.query('SELECT id, pan FROM cards WHERE id = ANY($1)', [
-      [broken.id, whole.id],
+    const rows = await shop.database.query('SELECT id, pan FROM cards WHERE id IN ($1, $2)', [
+      broken.id,
+      whole.id,
     ]);
     const mapping = { id: 'id', pan: 'pan' };
     const opened = await openRaw(shop.dataSource, Card, rows, mapping);
@@ -203,9 +207,15 @@ describe('20 saving an entity with a sealed value', () => {
     const customer = await manager().save(
       Object.assign(new Customer(), { name: 'Json', address: { street: 'one' } }),
     );
-    await shop.database.query("UPDATE customers SET address = '\\xf500' WHERE id = $1", [customer.id]);
+    await shop.database.query('UPDATE customers SET address = $1 WHERE id = $2', [
+      Buffer.from('f500', 'hex'),
+      customer.id,
+    ]);
     const loaded = await reload(shop, Customer, customer.id);
-    await shop.database.query("UPDATE customers SET address = '\\xf501' WHERE id = $1", [customer.id]);
+    await shop.database.query('UPDATE customers SET address = $1 WHERE id = $2', [
+      Buffer.from('f501', 'hex'),
+      customer.id,
+    ]);
     await expect(manager().save(loaded)).rejects.toMatchObject({ code: 'ERR_SEAL_TYPE' });
   });
 

@@ -147,7 +147,7 @@ describe('10 a DataSource that only writes', () => {
 
   it('gives sealed values from openRaw too, whatever it is told', async () => {
     const { id } = await newCard();
-    const rows = await web.query<object[]>('SELECT id, pan FROM cards WHERE id = $1', [id]);
+    const rows = await shop.database.query('SELECT id, pan FROM cards WHERE id = $1', [id]);
     const [opened] = await openRaw(web, Card, rows, { id: 'id', pan: 'pan' }, { onUnopenable: 'throw' });
     const { pan } = opened as { pan: unknown };
     await expect(sealedIn(pan).open()).rejects.toMatchObject({ code: 'ERR_OPEN_WRITE_ONLY' });
