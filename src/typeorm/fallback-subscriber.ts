@@ -9,7 +9,7 @@ import { bindingOfEntity, type BoundColumn } from './bound-columns.js';
 import type { ColumnsOf, EncryptedColumn } from './encrypted-column.js';
 import type { Row } from './internals.js';
 import { openAlone, type Opener } from './opener.js';
-import { asCell } from './page.js';
+import { asCell } from './stored-cell.js';
 import { isSealed, Sealed } from './sealed.js';
 import type { OpenLater } from './transformer.js';
 

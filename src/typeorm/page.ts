@@ -4,6 +4,7 @@ import type { CellsOfColumn, FieldSealPages } from '../keys/field-seal.js';
 import { bindingOf, type BoundColumn } from './bound-columns.js';
 import type { EncryptedColumn } from './encrypted-column.js';
 import type { ColumnMetadata, Row } from './internals.js';
+import { asCell } from './stored-cell.js';
 import { readFingerprint } from './stored-fingerprint.js';
 import type { Opener } from './opener.js';
 import { isSealed } from './sealed.js';
@@ -103,19 +104,6 @@ function bindingsOf(
 }
 
 const isSet = (value: unknown): boolean => value !== null && value !== undefined;
-
-const NOT_A_CELL = Buffer.alloc(0);
-
-/** A cell as bytes. Whatever is no cell is given on as one that cannot be opened. */
-export function asCell(value: unknown): Uint8Array | null {
-  if (!isSet(value)) return null;
-  if (value instanceof Uint8Array) return value;
-  if (typeof value !== 'object') return NOT_A_CELL;
-  // The query result cache keeps rows as JSON: of a Buffer `{ type, data }`, of other byte arrays `{ 0: …, 1: … }`.
-  const json = value as { readonly type?: unknown; readonly data?: unknown };
-  const isBuffer = json.type === 'Buffer' && Array.isArray(json.data);
-  return Buffer.from((isBuffer ? json.data : Object.values(json)) as number[]);
-}
 
 /**
  * A database writer can move a blind index to another row, so that a search finds it there. The cell is authenticated,
