@@ -1,19 +1,25 @@
 /**
  * What encryption costs an application that uses TypeORM: the same statements on an encrypted entity, on a plain one
  * with the same columns, indexes and bytes, and on one with text columns; the last two on data sources that fieldseal
- * is not attached to. All in one process, in rounds that take
- * turns. Times are medians of the rounds; a ratio is the median of the ratios of each round, so that a machine that
- * slows down for a while slows every side. Options: --json (one JSON object on stdout), --short (1,000 rows),
- * --only=find10k (one measurement), --profile (CPU profiles of each measurement into .cache/bench/profiles).
+ * is not attached to. All in one process, in rounds that take turns. Options: --json (one JSON object on stdout), --short
+ * (1,000 rows), --only=find10k (one measurement), --profile (CPU profiles of each measurement into .cache/bench/profiles).
  */
 import { readFileSync } from 'node:fs';
-import { cpus } from 'node:os';
 import process from 'node:process';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { multiplyRows, peakRssMb, runAsChild } from './orm/memory.js';
 import { profileTo } from './orm/profile.js';
 import { openTables, PAGE_KEYS, POOL_KEYS, type Table, type Way } from './orm/tables.js';
+import {
+  machine,
+  type Measured,
+  measure,
+  measureRounds,
+  medianRatio,
+  medians,
+  type Operation,
+  ratioQuartiles,
+  rotated,
+} from './rounds.js';
 
 const short = process.argv.includes('--short');
 const ROWS = short ? 1_000 : 10_000;
@@ -38,28 +44,11 @@ const PROFILES = '.cache/bench/profiles';
 // The SDK's advice to leave Node 20 is of no use here.
 process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] = 'true';
 
-setFlagsFromString('--expose-gc');
-const collectGarbage = runInNewContext('gc') as (options: { readonly type: 'minor' }) => void;
-/**
- * Before each measurement, so that none pays for the one before. A full collection would do more than that: it throws
- * optimised code away whose objects have died, in pg, TypeORM and here, and the compiler would be measured.
- */
-const BETWEEN = { type: 'minor' } as const;
-
 await runAsChild();
 
 const { tables, access, postgresVersion, close } = await openTables(ROWS);
 
-interface Operation {
-  /** Name of the figure; what `--short` measures is smaller and has the same name. */
-  readonly name: string;
-  /** The time of one run is divided by it. */
-  readonly parts: number;
-  readonly prepare?: (table: Table) => Promise<unknown>;
-  readonly run: (table: Table) => Promise<unknown>;
-}
-
-const OPERATIONS: readonly Operation[] = [
+const OPERATIONS: readonly Operation<Table>[] = [
   {
     name: 'insert10k',
     parts: 1,
@@ -89,39 +78,6 @@ const MEMORY = 'findRss100k';
 
 const only = process.argv.find((option) => option.startsWith('--only='))?.slice('--only='.length);
 const chosen = OPERATIONS.filter(({ name }) => only === undefined || name === only);
-
-/** Milliseconds, one of each round. */
-type Times = ReadonlyMap<Operation, Readonly<Record<Way, number[]>>>;
-
-async function measureAll(): Promise<Times> {
-  const times: Times = new Map(
-    chosen.map((operation) => [operation, { encrypted: [], plain: [], text: [] }]),
-  );
-  for (let round = -WARM_UP_ROUNDS; round < ROUNDS; round++) {
-    for (const [operation, byWay] of times) {
-      for (const table of rotated(tables, round + WARM_UP_ROUNDS)) {
-        const ms = await measure(operation, table);
-        if (round >= 0) byWay[table.way].push(ms);
-      }
-    }
-  }
-  return times;
-}
-
-/** Milliseconds. */
-async function measure({ prepare, run, parts }: Operation, table: Table): Promise<number> {
-  await prepare?.(table);
-  collectGarbage(BETWEEN);
-  const begin = performance.now();
-  await run(table);
-  return (performance.now() - begin) / parts;
-}
-
-/** No way comes always behind the same other one. */
-function rotated<T>(list: readonly T[], by: number): readonly T[] {
-  const first = by % list.length;
-  return [...list.slice(first), ...list.slice(0, first)];
-}
 
 async function profileAll(): Promise<void> {
   for (const operation of chosen) {
@@ -158,41 +114,19 @@ async function measureMemory(): Promise<Readonly<Record<Way, number[]>>> {
   return byWay;
 }
 
-function median(numbers: readonly number[]): number {
-  return [...numbers].sort((a, b) => a - b)[numbers.length >> 1]!;
-}
-
-function round(value: number): number {
-  return Number(value.toFixed(3));
-}
-
-type Measured = ReadonlyMap<string, Readonly<Record<Way, readonly number[]>>>;
-
-function ratios(measured: Measured): Record<string, number> {
+function ratios(measured: Measured<Way>): Record<string, number> {
   const all: Record<string, number> = {};
   for (const [name, { encrypted, plain, text }] of measured) {
-    all[name] = round(median(encrypted.map((figure, i) => figure / plain[i]!)));
-    all[`${name}VsText`] = round(median(encrypted.map((figure, i) => figure / text[i]!)));
+    all[name] = medianRatio(encrypted, plain);
+    all[`${name}VsText`] = medianRatio(encrypted, text);
   }
   return all;
 }
 
-/** How far the rounds lie apart: the quartiles of the ratios to the plain entity. A quiet machine has them close. */
-function quartiles(measured: Measured): Record<string, [number, number]> {
+/** To the plain entity. */
+function quartiles(measured: Measured<Way>): Record<string, [number, number]> {
   return Object.fromEntries(
-    [...measured].map(([name, { encrypted, plain }]) => {
-      const sorted = encrypted.map((figure, i) => figure / plain[i]!).sort((a, b) => a - b);
-      return [name, [round(sorted[sorted.length >> 2]!), round(sorted[(sorted.length * 3) >> 2]!)]];
-    }),
-  );
-}
-
-function medians(measured: Measured): Record<string, Record<Way, number>> {
-  return Object.fromEntries(
-    [...measured].map(([name, { encrypted, plain, text }]) => [
-      name,
-      { encrypted: round(median(encrypted)), plain: round(median(plain)), text: round(median(text)) },
-    ]),
+    [...measured].map(([name, { encrypted, plain }]) => [name, ratioQuartiles(encrypted, plain)]),
   );
 }
 
@@ -202,19 +136,13 @@ function versionOf(name: string): string {
   return (JSON.parse(manifest) as { readonly version: string }).version;
 }
 
-const times = await measureAll();
+const measured = await measureRounds(chosen, tables, { rounds: ROUNDS, warmUp: WARM_UP_ROUNDS });
 await check();
 if (process.argv.includes('--profile')) await profileAll();
-const measured = new Map([...times].map(([{ name }, byWay]) => [name, byWay]));
 const memory = new Map(only === undefined || only === MEMORY ? [[MEMORY, await measureMemory()]] : []);
 const ratiosOfRounds = { ...ratios(measured), ...ratios(memory) };
 const result = {
-  machine: {
-    cpu: cpus()[0]?.model ?? 'unknown',
-    cpus: cpus().length,
-    arch: process.arch,
-    platform: process.platform,
-  },
+  machine: machine(),
   versions: {
     node: process.versions.node,
     openssl: process.versions.openssl,
