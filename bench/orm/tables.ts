@@ -4,17 +4,16 @@
  */
 import { randomUUID } from 'node:crypto';
 import { startPostgres } from '@fieldseal/test-support';
-import { Client } from 'pg';
 import { DataSource } from 'typeorm';
 import { createFieldSeal, keyStoreSource, type FieldSeal } from '../../src/index.js';
 import { awsKms } from '../../src/kms/aws.js';
 import { startKmsEmulator, type KmsEmulator } from '../../src/kms/emulator/emulator.js';
 import { migrateKeyStore, postgresKeyStore } from '../../src/store/postgres.js';
 import { attachFieldSeal } from '../../src/typeorm/index.js';
+import { createDatabases, type Urls } from './databases.js';
 import { EncryptedCard, PlainCard, PURPOSE, TextCard } from './entities.js';
 
 const KEKS = ['alias/pii-a', 'alias/pii-b'];
-const DATABASES = ['keys', 'pages', 'inserts'] as const;
 
 /** Keys that the rows of `pages` lie under, and keys that the measured process seals with. */
 export const PAGE_KEYS = 15;
@@ -108,16 +107,6 @@ async function findIn(source: DataSource, way: Way): Promise<number> {
   const found = await source.getRepository(ENTITIES[way]).find();
   await source.destroy();
   return found.length;
-}
-
-type Urls = Readonly<Record<(typeof DATABASES)[number], string>>;
-
-async function createDatabases(server: string): Promise<Urls> {
-  const client = new Client({ connectionString: server });
-  await client.connect();
-  for (const name of DATABASES) await client.query(`CREATE DATABASE ${name}`);
-  await client.end();
-  return Object.fromEntries(DATABASES.map((name) => [name, new URL(`/${name}`, server).href])) as Urls;
 }
 
 function openSeal({ urls, kms }: Access, handOut: number): Promise<FieldSeal> {
