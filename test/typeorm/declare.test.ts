@@ -4,6 +4,7 @@ import {
   Column,
   Entity,
   EntitySchema,
+  EntitySchemaOptions,
   Index,
   JoinColumn,
   ManyToOne,
@@ -195,10 +196,12 @@ describe('attachFieldSeal', () => {
       @Encrypted({ purpose: 'personal-data' }) kind!: string;
     }
     const { id, ...siblings } = encryptedColumns('id', { purpose: 'personal-data' });
-    const Primary = new EntitySchema({
-      name: 'Primary',
-      columns: { id: { ...id, primary: true }, ...siblings },
-    });
+    const columns: EntitySchemaOptions<{ id: string }>['columns'] = {
+      id: { ...id, primary: true },
+      ...siblings,
+    };
+    const options = Object.assign(new EntitySchemaOptions<{ id: string }>(), { name: 'Primary', columns });
+    const Primary = new EntitySchema<{ id: string }>(options);
     for (const entity of [Indexed, UniqueCell, OwnSibling, OwnMask, Joined, Discriminated, Primary]) {
       await expect(attach(entity)).rejects.toMatchObject({ code: 'ERR_CONFIG_FIELD' });
     }
