@@ -57,16 +57,26 @@ export function physical(
   part: keyof PhysicalTypes,
   options: Omit<ColumnOptions, 'type' | 'length'>,
 ): ColumnOptions {
-  const current = (): PhysicalType => (storage().getStore() ?? TYPES.postgres)[part];
+  const current = (): PhysicalType => (building().types.getStore() ?? TYPES.postgres)[part];
   return Object.defineProperties(options, {
     type: { enumerable: true, get: () => current().type },
     length: { enumerable: true, get: () => current().length },
   });
 }
 
-/** Runs what builds the metadata of a DataSource; safe beside another one that builds its own. */
-export function withTypesOf<T>(dataSource: DataSource, build: () => Promise<T>): Promise<T> {
-  return storage().run(TYPES[familyOf(dataSource)], build);
+/**
+ * Runs what builds the metadata of a DataSource; safe beside another one that builds its own. On Node 20 a storage
+ * that was used makes every promise of the process slower until it is disabled, by 20 to 30 µs in a plain look-up.
+ */
+export async function withTypesOf<T>(dataSource: DataSource, build: () => Promise<T>): Promise<T> {
+  const current = building();
+  current.running += 1;
+  try {
+    return await current.types.run(TYPES[familyOf(dataSource)], build);
+  } finally {
+    current.running -= 1;
+    if (current.running === 0) current.types.disable();
+  }
 }
 
 /** A DataSource that built its metadata before anybody could say what it is has PostgreSQL's types. */
@@ -82,7 +92,13 @@ export function refuseLateAttach(dataSource: DataSource): void {
 // Shared, since decorator and DataSource may come from two copies of the package.
 const registry = Symbol.for('fieldseal/column-types');
 
-function storage(): AsyncLocalStorage<PhysicalTypes> {
-  const shared = globalThis as { [registry]?: AsyncLocalStorage<PhysicalTypes> | undefined };
-  return (shared[registry] ??= new AsyncLocalStorage<PhysicalTypes>());
+interface Building {
+  readonly types: AsyncLocalStorage<PhysicalTypes>;
+  /** Builds that are on their way. */
+  running: number;
+}
+
+function building(): Building {
+  const shared = globalThis as { [registry]?: Building | undefined };
+  return (shared[registry] ??= { types: new AsyncLocalStorage<PhysicalTypes>(), running: 0 });
 }
