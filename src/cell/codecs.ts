@@ -161,7 +161,7 @@ export function checkText(text: string, where: string): void {
 }
 
 function decodeText(source: Buffer, start: number, end: number): string | undefined {
-  // Without an encoding it is UTF-8 as well, and 30 ns faster.
+  // Without an encoding it is UTF-8 as well, and nothing is looked up.
   const text = source.toString(undefined, start, end);
   // The decoder replaces invalid bytes without a word; a replacement character that was sealed encodes to the same.
   if (text.includes('\uFFFD') && Buffer.compare(Buffer.from(text), source.subarray(start, end)) !== 0)
