@@ -9,7 +9,8 @@ import { columnInternals, indexMetadata, metadataInternals, type ColumnMetadata 
 
 /**
  * The columns of one encrypted field, to be spread into the `columns` of an EntitySchema; the same ones that `@Encrypted`
- * makes. `type` is `'string'` unless it is given.
+ * makes. `type` is `'string'` unless it is given. Do not copy the options of a column: their type is a getter, which
+ * answers when a DataSource builds its metadata.
  *
  * The indexes of the siblings are part of the schema of attached DataSources only ('schema-only' included): do not
  * synchronize or generate migrations with one that is not attached, it would drop them, unless the schema lists them

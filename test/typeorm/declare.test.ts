@@ -197,7 +197,8 @@ describe('attachFieldSeal', () => {
     }
     const { id, ...siblings } = encryptedColumns('id', { purpose: 'personal-data' });
     const columns: EntitySchemaOptions<{ id: string }>['columns'] = {
-      id: { ...id, primary: true },
+      // Its type is a getter, which a copy would not have.
+      id: Object.assign(id, { primary: true }),
       ...siblings,
     };
     const options = Object.assign(new EntitySchemaOptions<{ id: string }>(), { name: 'Primary', columns });
