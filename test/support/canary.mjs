@@ -27,6 +27,31 @@ export function formsOf(bytes) {
   ];
 }
 
+/** Characters of a form that are looked up at every place of a text; longer forms are compared where theirs stand. */
+const PROBE = 12;
+
+/** See index.d.mts. */
+export function canariesIn(text, canaries) {
+  const seen = new Set();
+  const byProbe = new Map();
+  for (const bytes of canaries) {
+    for (const form of formsOf(bytes)) {
+      const probe = form.slice(0, PROBE);
+      if (probe.length < PROBE) {
+        if (text.includes(form)) seen.add(bytes);
+      } else if (byProbe.has(probe)) byProbe.get(probe).push([form, bytes]);
+      else byProbe.set(probe, [[form, bytes]]);
+    }
+  }
+  // One walk for all: a search for each form would read tens of megabytes a hundred thousand times.
+  for (let at = 0; at + PROBE <= text.length; at++) {
+    for (const [form, bytes] of byProbe.get(text.slice(at, at + PROBE)) ?? []) {
+      if (text.startsWith(form, at)) seen.add(bytes);
+    }
+  }
+  return [...seen];
+}
+
 const latin1 = (text) => Buffer.from(text).toString('latin1');
 
 function printed(bytes) {

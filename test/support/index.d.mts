@@ -114,3 +114,6 @@ export const CANARY_TEXTS: readonly string[];
  * hex, Base64 at any offset, lists of numbers, escaped for JSON and URLs.
  */
 export function formsOf(bytes: Buffer): readonly string[];
+
+/** Those of the canaries that stand in a text (latin1) in any of their forms; a second for ten megabytes. */
+export function canariesIn(text: string, canaries: readonly Buffer[]): Buffer[];

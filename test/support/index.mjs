@@ -3,4 +3,4 @@ export { findMariadb, startMariadb } from './mariadb.mjs';
 export { hasTestMariadb, startTestMariadb } from './test-mariadb.mjs';
 export { startTestDatabase } from './test-database.mjs';
 export { bundleScript, startScript } from './script.mjs';
-export { CANARY_TEXTS, formsOf } from './canary.mjs';
+export { canariesIn, CANARY_TEXTS, formsOf } from './canary.mjs';
