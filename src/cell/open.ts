@@ -14,9 +14,9 @@ export interface OpenOptions {
   /** Suites that the column opens; others are refused before a key is touched. */
   readonly accept: readonly Suite[];
   /** By row; required for each cell of a bound column. */
-  readonly bindings?: readonly (Uint8Array | undefined)[];
+  readonly bindings?: readonly (Uint8Array | undefined)[] | undefined;
   /** Of the sibling column, by row. `undefined`: not read. `null`: read and NULL, which no cell may have beside it. */
-  readonly fingerprints?: readonly (string | null | undefined)[];
+  readonly fingerprints?: readonly (string | null | undefined)[] | undefined;
 }
 
 /** Cells of one column on their way to values. */

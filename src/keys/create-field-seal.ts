@@ -23,6 +23,7 @@ import type { CellsToOpen, OpenPageParts } from './open-page.js';
 import { describeValue } from './options.js';
 import { openPreviously } from './previously.js';
 import { ProcessKeys } from './process-keys.js';
+import { whenReady, type Ready } from './ready.js';
 import { searchIndexes, sealRows } from './seal-rows.js';
 import { bindingOf, parseValueOptions, ValueColumns } from './single-value.js';
 import type { ValueOptions } from './single-value.js';
@@ -99,6 +100,7 @@ class KeyedFieldSeal implements FieldSeal {
   readonly #keys: ProcessKeys;
   readonly #columns: Columns;
   readonly #valueColumns: ValueColumns;
+  readonly #openParts: OpenPageParts;
   #cellsSealed = 0;
   #cellsOpened = 0;
   #openFailures = 0;
@@ -121,6 +123,16 @@ class KeyedFieldSeal implements FieldSeal {
       this.#listener.emit(event);
     });
     this.#valueColumns = new ValueColumns(this.#columns);
+    this.#openParts = {
+      keyring: this.#keys.keyring,
+      assertOpen: () => {
+        this.#assertOpen();
+      },
+      opened: (cells, failures) => {
+        this.#cellsOpened += cells;
+        this.#openFailures += failures;
+      },
+    };
   }
 
   start(): Promise<void> {
@@ -146,15 +158,17 @@ class KeyedFieldSeal implements FieldSeal {
     return searchIndexes(this.#sealParts(), column, value);
   }
 
-  async openPage(page: readonly CellsOfColumn[]): Promise<readonly OpenedColumn[]> {
+  openPage(page: readonly CellsOfColumn[]): Ready<readonly OpenedColumn[]> {
     this.#assertOpen();
     const columns = page.map(({ column }) => this.#columns.get(column));
-    const cells = page.map((asked, i) => {
+    const cells = page.map((asked, i): CellsToOpen => {
       const { cells: column, policy } = columns[i]!;
-      return { ...asked, column, accept: policy.accept.suites };
+      const { cells, fingerprints, bindings, previousBindings } = asked;
+      return { column, accept: policy.accept.suites, cells, fingerprints, bindings, previousBindings };
     });
-    const opened = await this.#open(cells);
-    return openPreviously(this.#openParts(), cells, columns, opened);
+    const opened = openPage(this.#openParts, cells);
+    if (!columns.some(({ previous }) => previous)) return opened;
+    return whenReady(opened, (all) => openPreviously(this.#openParts, cells, columns, all));
   }
 
   warn(code: string, message: string): void {
@@ -191,7 +205,8 @@ class KeyedFieldSeal implements FieldSeal {
       );
     }
     const accept = this.#columns.policy(purpose).accept.suites;
-    const [opened] = await this.#open([{ column, accept, cells: [cell], bindings: [bindingOf(parsed)] }]);
+    const page = [{ column, accept, cells: [cell], bindings: [bindingOf(parsed)] }];
+    const [opened] = await openPage(this.#openParts, page);
     const failure = opened!.failures?.get(0);
     if (failure !== undefined) throw failure;
     return opened!.values[0];
@@ -227,23 +242,6 @@ class KeyedFieldSeal implements FieldSeal {
 
   [inspect.custom](): string {
     return `FieldSeal ${inspect(this.toJSON(), { breakLength: Infinity })}`;
-  }
-
-  #open(page: readonly CellsToOpen[]): Promise<readonly OpenedColumn[]> {
-    return openPage(this.#openParts(), page);
-  }
-
-  #openParts(): OpenPageParts {
-    return {
-      keyring: this.#keys.keyring,
-      assertOpen: () => {
-        this.#assertOpen();
-      },
-      opened: (cells: number, failures: number) => {
-        this.#cellsOpened += cells;
-        this.#openFailures += failures;
-      },
-    };
   }
 
   #sealParts(): Parameters<typeof sealRows>[0] {

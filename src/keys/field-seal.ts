@@ -2,6 +2,7 @@
 import type { CodecName } from '../cell/codecs.js';
 import type { MaskName } from '../cell/mask.js';
 import type { FieldSealError } from '../errors.js';
+import type { Ready } from './ready.js';
 
 /**
  * Marks field seals. Registered, so that two copies of the package in one process (ESM and CommonJS, two installs)
@@ -112,10 +113,11 @@ export interface FieldSealPages {
   sealRows(rows: readonly ValuesOfColumn[]): readonly SealedColumn[];
   /**
    * Opens a page: loads the keys that are missing in one batch per purpose, then opens column by column.
-   * A cell that cannot be opened is reported by its row and does not hinder its neighbours.
+   * A cell that cannot be opened is reported by its row and does not hinder its neighbours. A promise only where a key
+   * has to be loaded: then it is what fails, else the call itself.
    * @throws KeyError `ERR_CLOSED` only.
    */
-  openPage(page: readonly CellsOfColumn[]): Promise<readonly OpenedColumn[]>;
+  openPage(page: readonly CellsOfColumn[]): Ready<readonly OpenedColumn[]>;
   /**
    * Blind index values under which rows with this value may be stored: one per index key version of the policy, the one
    * that is written first, and as many for an older declaration.

@@ -5,7 +5,8 @@ import type { HeldKey } from './held-key.js';
 
 export class KeyLease {
   readonly #held = new Map<string, HeldKey>();
-  readonly #errors = new Map<string, FieldSealError>();
+  /** Pages without an error make no map. */
+  #errors: Map<string, FieldSealError> | undefined;
 
   /** Takes over one lease of the key. */
   take(held: HeldKey): void {
@@ -13,7 +14,13 @@ export class KeyLease {
   }
 
   refuse(fingerprint: string, error: FieldSealError): void {
+    this.#errors ??= new Map();
     this.#errors.set(fingerprint, error);
+  }
+
+  /** Whether it is known what became of the key. */
+  has(fingerprint: string): boolean {
+    return this.#held.has(fingerprint) || this.#errors?.has(fingerprint) === true;
   }
 
   key(fingerprint: string): DataKey | undefined {
@@ -22,7 +29,7 @@ export class KeyLease {
 
   /** Why there is no key with this fingerprint. */
   error(fingerprint: string): FieldSealError | undefined {
-    return this.#errors.get(fingerprint);
+    return this.#errors?.get(fingerprint);
   }
 
   release(): void {

@@ -10,6 +10,7 @@ import { KeyLoads } from './key-loads.js';
 import { KeyLease } from './key-lease.js';
 import type { Policy } from './policy.js';
 import type { Clock, LoadOutcome, UnwrappedKey } from './ports.js';
+import type { Ready } from './ready.js';
 
 /** For how long "there is no such key" is believed, in ms: another process may just have made it. */
 const NOT_FOUND_MS = 5_000;
@@ -86,13 +87,21 @@ export class Keyring {
   /**
    * The keys of one page, to be released when the page is done. Never rejects: a key that cannot be had is an error
    * of the lease. Asks the source once for all keys that are not here, and not at all when they are.
+   * @param fingerprints Some may be there more than once.
    */
-  lease(purpose: string, fingerprints: readonly string[]): KeyLease | Promise<KeyLease> {
+  lease(purpose: string, fingerprints: readonly string[]): Ready<KeyLease> {
     const lease = new KeyLease();
-    const missing = fingerprints.filter((fingerprint) => !this.#leaseHeld(lease, purpose, fingerprint));
-    if (missing.length === 0) return lease;
+    let missing: Set<string> | undefined;
+    for (const fingerprint of fingerprints) {
+      if (!lease.has(fingerprint) && !this.#leaseHeld(lease, purpose, fingerprint))
+        (missing ??= new Set()).add(fingerprint);
+    }
+    return missing === undefined ? lease : this.#load(lease, purpose, missing);
+  }
+
+  #load(lease: KeyLease, purpose: string, missing: ReadonlySet<string>): Promise<KeyLease> {
     return new Promise((resolve) => {
-      let waiting = missing.length;
+      let waiting = missing.size;
       for (const fingerprint of missing) {
         this.#loads.request(purpose, fingerprint, (loaded) => {
           if ('key' in loaded) lease.take(loaded.key);

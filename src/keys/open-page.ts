@@ -3,16 +3,24 @@ import { type GroupedCells, groupCells } from '../cell/cell-groups.js';
 import type { CellColumn } from '../cell/column.js';
 import type { DataKey } from '../cell/data-key.js';
 import { malformed } from '../cell/format.js';
-import { beginOpening, fail, type KeyedCells, openCells, type Opening } from '../cell/open.js';
-import type { Suite } from '../cell/suites.js';
+import {
+  beginOpening,
+  fail,
+  openCells,
+  type KeyedCells,
+  type Opening,
+  type OpenOptions,
+} from '../cell/open.js';
 import type { CellsOfColumn, OpenedColumn } from './field-seal.js';
 import type { KeyLease } from './key-lease.js';
 import type { Keyring } from './keyring.js';
+import { whenReady, type Ready } from './ready.js';
 
 /** Cells of one column with what is needed to open them. */
-export interface CellsToOpen extends Omit<CellsOfColumn, 'column'> {
+export interface CellsToOpen extends OpenOptions {
   readonly column: CellColumn;
-  readonly accept: readonly Suite[];
+  readonly cells: CellsOfColumn['cells'];
+  readonly previousBindings?: CellsOfColumn['previousBindings'] | undefined;
 }
 
 export interface OpenPageParts {
@@ -23,24 +31,29 @@ export interface OpenPageParts {
   opened(cells: number, failures: number): void;
 }
 
-interface Column extends GroupedCells {
+interface Column {
   readonly opening: Opening;
+  readonly grouped: GroupedCells;
 }
 
-export async function openPage(
-  parts: OpenPageParts,
-  page: readonly CellsToOpen[],
-): Promise<readonly OpenedColumn[]> {
+/** At once where all keys are here. */
+export function openPage(parts: OpenPageParts, page: readonly CellsToOpen[]): Ready<readonly OpenedColumn[]> {
   const columns = page.map((cells): Column => ({
     opening: beginOpening(cells.column, cells.cells, cells),
-    ...groupCells(cells.cells),
+    grouped: groupCells(cells.cells),
   }));
-  const leases = await leaseAll(parts.keyring, columns);
+  return whenReady(leaseAll(parts.keyring, columns), (leases) => openLeased(parts, columns, leases));
+}
+
+function openLeased(
+  parts: OpenPageParts,
+  columns: readonly Column[],
+  leases: Leases,
+): readonly OpenedColumn[] {
   try {
     parts.assertOpen();
     for (const [key, cells] of cellsByKey(columns, leases)) openCells(key, cells);
-    for (const column of columns) count(parts, column);
-    return columns.map(({ opening }) => opening);
+    return columns.map(({ opening, grouped }) => counted(parts, opening, grouped));
   } finally {
     for (const lease of leases.values()) lease.release();
   }
@@ -48,19 +61,19 @@ export async function openPage(
 
 type Leases = ReadonlyMap<string, KeyLease>;
 
-/** One lease per purpose, taken at the same time, so that one microtask gathers what is missing; at once where nothing is. */
-function leaseAll(keyring: Keyring, columns: readonly Column[]): Leases | Promise<Leases> {
-  const wanted = new Map<string, Set<string>>();
-  for (const { opening, groups } of columns) {
+/** One lease per purpose, taken at the same time, so that one microtask gathers what is missing. */
+function leaseAll(keyring: Keyring, columns: readonly Column[]): Ready<Leases> {
+  const wanted = new Map<string, string[]>();
+  for (const { opening, grouped } of columns) {
     const { purpose } = opening.column;
-    let set = wanted.get(purpose);
-    if (set === undefined) wanted.set(purpose, (set = new Set()));
-    for (const { fingerprint } of groups) set.add(fingerprint);
+    let fingerprints = wanted.get(purpose);
+    if (fingerprints === undefined) wanted.set(purpose, (fingerprints = []));
+    for (const { fingerprint } of grouped.groups) fingerprints.push(fingerprint);
   }
   const leases = new Map<string, KeyLease>();
   const waiting: Promise<unknown>[] = [];
-  for (const [purpose, set] of wanted) {
-    const lease = keyring.lease(purpose, [...set]);
+  for (const [purpose, fingerprints] of wanted) {
+    const lease = keyring.lease(purpose, fingerprints);
     if (lease instanceof Promise) waiting.push(lease.then((taken) => leases.set(purpose, taken)));
     else leases.set(purpose, lease);
   }
@@ -70,10 +83,10 @@ function leaseAll(keyring: Keyring, columns: readonly Column[]): Leases | Promis
 /** The cells that each key opens; rows whose key is not to be had, or whose bytes are not a cell, fail here. */
 function cellsByKey(columns: readonly Column[], leases: Leases): ReadonlyMap<DataKey, readonly KeyedCells[]> {
   const byKey = new Map<DataKey, KeyedCells[]>();
-  for (const { opening, groups, malformed: rows } of columns) {
+  for (const { opening, grouped } of columns) {
     const lease = leases.get(opening.column.purpose)!;
-    for (const row of rows) fail(opening, row, malformed(opening.cells[row]!));
-    for (const { fingerprint, byteOne, rows } of groups) {
+    for (const row of grouped.malformed) fail(opening, row, malformed(opening.cells[row]!));
+    for (const { fingerprint, byteOne, rows } of grouped.groups) {
       const key = lease.key(fingerprint);
       if (key === undefined) {
         for (const row of rows) fail(opening, row, lease.error(fingerprint)!);
@@ -88,7 +101,8 @@ function cellsByKey(columns: readonly Column[], leases: Leases): ReadonlyMap<Dat
   return byKey;
 }
 
-function count(parts: OpenPageParts, { opening: { failures }, groups, malformed }: Column): void {
-  const failed = failures?.size ?? 0;
-  parts.opened(groups.reduce((sum, { rows }) => sum + rows.length, malformed.length) - failed, failed);
+function counted(parts: OpenPageParts, opening: Opening, { cells }: GroupedCells): Opening {
+  const failed = opening.failures?.size ?? 0;
+  parts.opened(cells - failed, failed);
+  return opening;
 }

@@ -4,13 +4,11 @@ import { EntityNotFoundError, type EntityTarget, type ObjectLiteral } from 'type
 const NOT_SHOWN = 'criteria that are not shown, since they may hold the value of an encrypted field';
 
 /** The same promise, with an EntityNotFoundError that shows no criteria. */
-export async function withoutCriteria<T>(found: Promise<T>): Promise<T> {
-  try {
-    return await found;
-  } catch (error) {
+export function withoutCriteria<T>(found: Promise<T>): Promise<T> {
+  return found.catch((error: unknown) => {
     if (!isNotFound(error)) throw error;
     throw new EntityNotFoundError(error.entityClass, NOT_SHOWN);
-  }
+  });
 }
 
 function isNotFound(error: unknown): error is { readonly entityClass: EntityTarget<ObjectLiteral> } {

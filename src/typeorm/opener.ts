@@ -2,6 +2,7 @@
 import { OpenError, type FieldSealError } from '../errors.js';
 import type { CellsOfColumn, FieldSealPages, OpenedColumn } from '../keys/field-seal.js';
 import { oneOf } from '../keys/options.js';
+import { whenReady, type Ready } from '../keys/ready.js';
 import { Sealed } from './sealed.js';
 
 /** What becomes of a cell that cannot be opened: its error ends the read, or a {@link Sealed} value takes its place. */
@@ -10,17 +11,17 @@ export type OnUnopenable = 'throw' | 'sealed';
 export const ON_UNOPENABLE = oneOf(['throw', 'sealed']);
 
 /** Opens the cells of a page. `values[column][row]` is the value, a {@link Sealed}, or null where there was no cell. */
-export type Opener = (page: readonly CellsOfColumn[]) => Promise<readonly (readonly unknown[])[]>;
+export type Opener = (page: readonly CellsOfColumn[]) => Ready<readonly (readonly unknown[])[]>;
 
 /** A write-only field seal is never asked: there every cell gives a {@link Sealed} value, whatever the policy. */
 export function makeOpener(seal: FieldSealPages, onUnopenable: OnUnopenable): Opener {
   const settle = onUnopenable === 'sealed' || seal.access === 'write-only' ? leaveSealed : throwFirst;
-  return async (page) => {
-    const opened = await openPage(seal, page);
-    return opened.map(({ values, failures }, i) =>
-      failures === undefined ? values : settle(seal, page[i]!, values, failures),
+  return (page) =>
+    whenReady(openPage(seal, page), (opened) =>
+      opened.map(({ values, failures }, i) =>
+        failures === undefined ? values : settle(seal, page[i]!, values, failures),
+      ),
     );
-  };
 }
 
 /**
@@ -67,8 +68,8 @@ function rowOf(page: CellsOfColumn, row: number): CellsOfColumn {
   };
 }
 
-function openPage(seal: FieldSealPages, page: readonly CellsOfColumn[]): Promise<readonly OpenedColumn[]> {
-  return seal.access === 'write-only' ? Promise.resolve(page.map(unopened)) : seal.openPage(page);
+function openPage(seal: FieldSealPages, page: readonly CellsOfColumn[]): Ready<readonly OpenedColumn[]> {
+  return seal.access === 'write-only' ? page.map(unopened) : seal.openPage(page);
 }
 
 function unopened({ column, cells }: CellsOfColumn): OpenedColumn {

@@ -3,10 +3,11 @@ import { OpenError } from '../errors.js';
 import type { CellsOfColumn, FieldSealPages } from '../keys/field-seal.js';
 import { bindingOf, type BoundColumn } from './bound-columns.js';
 import type { EncryptedColumn } from './encrypted-column.js';
-import type { ColumnMetadata, Row } from './internals.js';
+import type { ColumnMetadata, Row, Searching } from './internals.js';
 import { asCell } from './stored-cell.js';
 import { readFingerprint } from './stored-fingerprint.js';
 import type { Opener } from './opener.js';
+import { whenReady, type Ready } from '../keys/ready.js';
 import { isSealed } from './sealed.js';
 import { OpenedValue } from './transformer.js';
 
@@ -30,25 +31,33 @@ export type OpenedPage = readonly { readonly rawName: string; readonly cells: re
  * Puts an {@link OpenedValue} in the place of every cell.
  * @throws What the opener throws; then the rows are as they were.
  */
-export async function openPage(
+export function openPage(
   open: Opener,
   seal: Pick<FieldSealPages, 'searchIndexes'>,
   columns: readonly PageColumn[],
   rows: readonly Row[],
-): Promise<OpenedPage> {
+): Ready<OpenedPage> {
   const page = columns.map((column) => cellsOf(column, rows));
-  const opened = await open(page);
-  columns.forEach((column, i) => {
-    if (column.searched) refuseMovedIndex(seal, column, rows, opened[i]!);
-  });
-  columns.forEach(({ rawName }, i) => {
-    const values = opened[i]!;
-    const { cells } = page[i]!;
-    rows.forEach((row, at) => {
-      if (cells[at] !== null) row[rawName] = new OpenedValue(values[at]);
+  return whenReady(open(page), (opened) => {
+    columns.forEach((column, i) => {
+      if (column.searched) refuseMovedIndex(seal, column, rows, opened[i]!);
+    });
+    return columns.map(({ rawName }, i) => {
+      const { cells } = page[i]!;
+      putValues(rows, rawName, cells, opened[i]!);
+      return { rawName, cells };
     });
   });
-  return columns.map(({ rawName }, i) => ({ rawName, cells: page[i]!.cells }));
+}
+
+function putValues(
+  rows: readonly Row[],
+  rawName: string,
+  cells: readonly unknown[],
+  values: readonly unknown[],
+): void {
+  for (let at = 0; at < rows.length; at++)
+    if (cells[at] !== null) rows[at]![rawName] = new OpenedValue(values[at]);
 }
 
 /** The raw rows as the database gave them. */
@@ -65,14 +74,15 @@ export function pageColumns(
   columns: readonly EncryptedColumn[],
   rawNameOf: RawNameOf,
   row: Row,
-  searched: ReadonlySet<EncryptedColumn> = new Set(),
+  builder?: Pick<Searching, 'isSearched'>,
 ): PageColumn[] {
-  return columns.flatMap((column) => {
+  const found: PageColumn[] = [];
+  for (const column of columns) {
     const rawName = rawNameOf(column.cell);
-    return rawName === undefined || row[rawName] === undefined
-      ? []
-      : [{ column, rawName, rawNameOf, searched: searched.has(column) }];
-  });
+    if (rawName === undefined || row[rawName] === undefined) continue;
+    found.push({ column, rawName, rawNameOf, searched: builder?.isSearched(column) === true });
+  }
+  return found;
 }
 
 function cellsOf({ column, rawName, rawNameOf }: PageColumn, rows: readonly Row[]): CellsOfColumn {

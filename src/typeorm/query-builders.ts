@@ -68,12 +68,20 @@ export function makeBuilders(context: BuilderContext): Builders {
   function withFieldSeal<T extends QueryBuilderInternals>(example: T): BuilderClass<T> {
     const Plain = example.constructor as BuilderClass<QueryBuilderInternals>;
     class WithFieldSeal extends Plain {
-      /** Columns that this statement searches by their blind index. */
-      readonly searched = new Set<EncryptedColumn>();
+      #searched: Set<EncryptedColumn> | undefined;
+
+      /** Made when it is first asked for: most statements search no encrypted column. */
+      get searched(): Set<EncryptedColumn> {
+        return (this.#searched ??= new Set());
+      }
+
+      isSearched(column: EncryptedColumn): boolean {
+        return this.#searched?.has(column) === true;
+      }
 
       override clone(): this {
         const copy = super.clone();
-        for (const column of this.searched) (copy as WithFieldSeal).searched.add(column);
+        if (this.#searched) for (const column of this.#searched) (copy as WithFieldSeal).searched.add(column);
         return copy;
       }
 
@@ -91,10 +99,10 @@ export function makeBuilders(context: BuilderContext): Builders {
 
       override getPredicates(where: Row): Iterable<readonly [string, unknown]> {
         const metadata = mainMetadata(this);
-        const { searched } = outermost(this) as QueryBuilderInternals & Searching;
-        return super.getPredicates(
-          metadata ? rewriteWhere({ ...context, searched }, metadata, where) : where,
-        );
+        if (!metadata) return super.getPredicates(where);
+        const builder = outermost(this) as QueryBuilderInternals & Searching;
+        const { seal, columnsOf } = context;
+        return super.getPredicates(rewriteWhere({ seal, columnsOf, builder }, metadata, where));
       }
 
       // TypeORM changes the kind of a builder through a registry that knows its own classes only.
@@ -153,7 +161,11 @@ export function asSealing(
   builders: Builders,
   plain: SelectInternals,
 ): SelectInternals {
-  const sealing = new builders.select(dataSource, plain.queryRunner);
-  sealing.expressionMap = plain.expressionMap;
-  return sealing;
+  const { queryRunner, expressionMap } = plain;
+  return new builders.select({
+    dataSource,
+    connection: dataSource, // its name in TypeORM 0.3
+    queryRunner,
+    expressionMap: { clone: () => expressionMap },
+  });
 }

@@ -1,6 +1,5 @@
 /** SELECT: where objects of find options, and pages of raw rows opened before hydration. */
 import type { EntityMetadata, QueryRunner } from 'typeorm';
-import type { BoundColumn } from './bound-columns.js';
 import type { EncryptedColumn } from './encrypted-column.js';
 import {
   selectionOf,
@@ -25,7 +24,7 @@ export function selectBuilder(
 
   return class FieldSealSelectQueryBuilder extends Plain {
     /** What the SQL that was made last selects of each alias. */
-    readonly #selects = new Map<string, readonly SelectSelection[]>();
+    #selects: Map<string, readonly SelectSelection[]> | undefined;
 
     override buildWhere(
       where: unknown,
@@ -36,7 +35,7 @@ export function selectBuilder(
       const isObject = typeof where === 'object' && where !== null && !Array.isArray(where);
       const prefix = embedPrefix ? `${embedPrefix}.` : '';
       const rewritten = isObject
-        ? rewriteWhere({ seal, columnsOf, searched: this.searched }, metadata, where as Row, prefix)
+        ? rewriteWhere({ seal, columnsOf, builder: this }, metadata, where as Row, prefix)
         : where;
       return super.buildWhere(rewritten, metadata, alias, embedPrefix);
     }
@@ -47,17 +46,18 @@ export function selectBuilder(
      */
     override buildEscapedEntityColumnSelects(aliasName: string, metadata: EntityMetadata): SelectSelection[] {
       const selects = super.buildEscapedEntityColumnSelects(aliasName, metadata);
+      const encrypted = columnsOf(metadata);
+      if (encrypted.length === 0) return selects;
+      this.#selects ??= new Map();
       this.#selects.set(aliasName, selects);
-      const columns = columnsOf(metadata).filter(
-        (column) => boundAtAll(column).length > 0 || this.searched.has(column),
-      );
+      const columns = encrypted.filter((column) => isBoundAtAll(column) || this.isSearched(column));
       if (columns.length === 0) return selects;
       const selected = new Set(selects.map(({ selection }) => selection));
       const expression = (column: ColumnMetadata) => selectionOf(this, aliasName, column);
       const needed = columns
         .filter(({ cell }) => selected.has(expression(cell)))
         .flatMap((column) => [
-          ...boundAtAll(column).map((bound) => bound.column),
+          ...[...column.bound, ...column.previouslyBound].map((bound) => bound.column),
           ...this.#indexIfSearched(column),
         ]);
       for (const selection of new Set(needed.map(expression))) {
@@ -74,7 +74,9 @@ export function selectBuilder(
       const { queryEntity, extraAppendedAndWhereCondition: pageIds } = this.expressionMap;
       if ((!queryEntity && !pageIds) || rows.length === 0) return rows;
       const columns = this.#pageColumns(rows[0]!);
-      if (columns.length > 0) opened.set(rows, await openPage(open, seal, columns, rows));
+      if (columns.length === 0) return rows;
+      const page = openPage(open, seal, columns, rows);
+      opened.set(rows, page instanceof Promise ? await page : page);
       return rows;
     }
 
@@ -93,20 +95,21 @@ export function selectBuilder(
 
     /** The encrypted columns in the rows, with the names that TypeORM gave them there. */
     #pageColumns(row: Row): PageColumn[] {
-      return this.expressionMap.aliases.flatMap((alias) => {
-        const columns = alias.hasMetadata ? columnsOf(alias.metadata) : [];
-        if (columns.length === 0) return [];
-        const selects = this.#selects.get(alias.name);
+      const found: PageColumn[] = [];
+      for (const { name, hasMetadata, metadata } of this.expressionMap.aliases) {
+        const selects = hasMetadata ? this.#selects?.get(name) : undefined;
+        if (selects === undefined) continue;
         const rawNameOf = (column: ColumnMetadata) => {
-          const selection = selectionOf(this, alias.name, column);
-          return selects?.find((select) => select.selection === selection)?.aliasName;
+          const selection = selectionOf(this, name, column);
+          return selects.find((select) => select.selection === selection)?.aliasName;
         };
-        return pageColumns(columns, rawNameOf, row, this.searched);
-      });
+        found.push(...pageColumns(columnsOf(metadata), rawNameOf, row, this));
+      }
+      return found;
     }
 
     #indexIfSearched(column: EncryptedColumn): ColumnMetadata[] {
-      return column.index && this.searched.has(column) ? [column.index] : [];
+      return column.index && this.isSearched(column) ? [column.index] : [];
     }
 
     /** A name of its own for a column that hydration must not see; short, since databases cut long ones. */
@@ -117,7 +120,5 @@ export function selectBuilder(
   };
 }
 
-const boundAtAll = ({ bound, previouslyBound }: EncryptedColumn): readonly BoundColumn[] => [
-  ...bound,
-  ...previouslyBound,
-];
+const isBoundAtAll = ({ bound, previouslyBound }: EncryptedColumn): boolean =>
+  bound.length > 0 || previouslyBound.length > 0;

@@ -16,7 +16,7 @@ import {
 import { QueryError } from '../errors.js';
 import type { FieldSealPages } from '../keys/field-seal.js';
 import { findColumn, type ColumnsOf, type EncryptedColumn } from './encrypted-column.js';
-import type { Row } from './internals.js';
+import type { Row, Searching } from './internals.js';
 import { isSealed } from './sealed.js';
 
 type Operator = FindOperator<unknown>;
@@ -25,7 +25,7 @@ type Operator = FindOperator<unknown>;
 export interface Search {
   readonly seal: Pick<FieldSealPages, 'searchIndexes'>;
   readonly columnsOf: ColumnsOf;
-  readonly searched: Set<EncryptedColumn>;
+  readonly builder: Pick<Searching, 'searched'>;
 }
 
 /** Rewrites one where object with everything nested in it. Anything but plain nesting is left to TypeORM. */
@@ -81,7 +81,7 @@ function rewriteTest(
         'Declare blindIndex: true on the field (what it shows: docs/queries-and-leakage.md), or search by another field.',
     );
   }
-  search.searched.add(column);
+  search.builder.searched.add(column);
   return [column.index.propertyName, onIndex(search.seal, column, value)];
 }
 

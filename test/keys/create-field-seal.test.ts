@@ -309,7 +309,10 @@ describe('columns', () => {
     const bench = await openBench();
     const other = await openBench();
     thrown(() => other.seal.sealRows([{ column: bench.pan, values: [PAN] }]), 'ERR_CONFIG_FIELD');
-    await rejection(other.seal.openPage([{ column: bench.pan, cells: [] }]), 'ERR_CONFIG_FIELD');
+    await rejection(
+      (async () => other.seal.openPage([{ column: bench.pan, cells: [] }]))(),
+      'ERR_CONFIG_FIELD',
+    );
   });
 
   it('of an unknown purpose or without a name are refused', async () => {
