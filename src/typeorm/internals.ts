@@ -219,16 +219,9 @@ export const internalsOf = (dataSource: DataSource): DataSourceInternals =>
 
 export const columnInternals = (column: ColumnMetadata): ColumnInternals => column;
 
-const lastSelections = new WeakMap<ColumnMetadata, { readonly alias: string; readonly selection: string }>();
-
-/** How a select names a plain column; TypeORM 1.x has a method for it, 0.3 none. Most queries use one alias. */
-export function selectionOf(builder: SelectInternals, alias: string, column: ColumnMetadata): string {
-  const last = lastSelections.get(column);
-  if (last?.alias === alias) return last.selection;
-  const selection = `${builder.escape(alias)}.${builder.escape(column.databaseName)}`;
-  lastSelections.set(column, { alias, selection });
-  return selection;
-}
+/** How a select names a plain column; TypeORM 1.x has a method for it, 0.3 none. */
+export const selectionOf = (builder: SelectInternals, alias: string, column: ColumnMetadata): string =>
+  `${builder.escape(alias)}.${builder.escape(column.databaseName)}`;
 
 /** Replaces one method of this one instance. */
 export function override<T extends object, K extends keyof T>(instance: T, name: K, method: T[K]): void {

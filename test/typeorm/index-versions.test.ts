@@ -74,6 +74,11 @@ describe('while both versions live', () => {
     await first.database.query('UPDATE indexed_people SET mail_bidx = $1 WHERE id = 1', [Buffer.alloc(16)]);
     await first.database.query('UPDATE indexed_people SET mail_bidx = $1 WHERE id = 3', [moved]);
     await expect(idsOf(both, 'one@x.org')).rejects.toMatchObject({ code: 'ERR_OPEN_FAILED' });
+    // Names that TypeORM does not escape are others than those of the query before.
+    const search = () =>
+      both.dataSource.manager.createQueryBuilder(Person, 'person').where({ mail: 'one@x.org' });
+    for (const query of [search(), search().disableEscaping(), search()])
+      await expect(query.getMany()).rejects.toMatchObject({ code: 'ERR_OPEN_FAILED' });
     await first.database.query('UPDATE indexed_people SET mail_bidx = $1 WHERE id = 3', [
       Buffer.alloc(16, 3),
     ]);
