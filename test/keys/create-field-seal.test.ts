@@ -7,7 +7,17 @@ import { isFieldSeal } from '../../src/keys/field-seal.js';
 import { FakeClock, settle } from './fake-clock.js';
 import { fail, gate, hang, MemorySource } from './memory-source.js';
 import type { Operation } from './memory-source.js';
-import { HOUR, MINUTE, openBench, openPans, PURPOSE, rejection, sealPans, thrown } from './seal-fixture.js';
+import {
+  cellUnder,
+  HOUR,
+  MINUTE,
+  openBench,
+  openPans,
+  PURPOSE,
+  rejection,
+  sealPans,
+  thrown,
+} from './seal-fixture.js';
 
 const PAN = '4111111111111111';
 const isWiped = (root: Buffer): boolean => root.every((byte) => byte === 0);
@@ -234,6 +244,15 @@ describe('pages', () => {
       indexes: undefined,
     });
     thrown(() => sealPans(bench, [PAN]), 'ERR_POOL_STALE');
+  });
+
+  it('open without a promise where the keys are here, and with one where they have to be loaded', async () => {
+    const bench = await openBench();
+    const open = (cell: Buffer) => bench.seal.openPage([{ column: bench.pan, cells: [cell] }]);
+    expect(open(sealPans(bench, [PAN]).cells[0]!)).toMatchObject([{ values: [PAN] }]);
+    const elsewhere = open(cellUnder(bench.source, bench.source.keys(PURPOSE)[4]!, PAN));
+    expect(elsewhere).toBeInstanceOf(Promise);
+    expect(await elsewhere).toMatchObject([{ values: [PAN] }]);
   });
 
   it('without rows are nothing', async () => {
