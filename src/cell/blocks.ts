@@ -6,7 +6,7 @@ export const BLOCK_WORDS = 4;
 /** Memory beyond this is not kept from one batch to the next. */
 const KEPT_BYTES = 256 * 1024;
 /** Up to so many bytes a loop is faster than a call into the platform. */
-const SMALL_BYTES = 128;
+const SMALL_BYTES = 256;
 /** How many of the first views are kept: making one costs as much as enciphering ten blocks. */
 const KEPT_VIEWS = 8;
 

@@ -135,7 +135,9 @@ function xorBlock(from: Blocks, fromBlock: number, to: Blocks, toBlock: number):
 function roundLimit(counts: Int32Array, n: number): number {
   let longest = 0;
   for (let i = 0; i < n; i++) longest = Math.max(longest, counts[i]!);
-  if (longest === 1 || n === 1) return longest === 1 ? 1 : 0;
+  if (longest === 1) return 1;
+  if (n === 1) return 0;
+  if (longest === 2) return 2; // one call for each round, or one for the first and one for each longer message
   const having = new Int32Array(longest + 1);
   for (let i = 0; i < n; i++) having[counts[i]!]!++;
   let best = longest;
