@@ -10,8 +10,8 @@ import { cpus } from 'node:os';
 import process from 'node:process';
 import { type CellColumn, cellColumn, contextOf } from '../src/cell/column.js';
 import { DataKey } from '../src/cell/data-key.js';
-import { groupCells } from '../src/cell/cell-groups.js';
-import { beginOpening, type KeyedCells, openCells } from '../src/cell/open.js';
+import { CellGroups } from '../src/cell/cell-groups.js';
+import { beginOpening, openCells, type Opening } from '../src/cell/open.js';
 import { sealCells } from '../src/cell/seal.js';
 
 const IV_BYTES = 12;
@@ -112,16 +112,13 @@ interface Sealed {
 
 /** Values of each column, as a page is opened once its keys are there. */
 function open(page: readonly Sealed[], keys: readonly DataKey[]): unknown[][] {
-  const openings = page.map(({ column, cells }) => beginOpening(column, cells, ACCEPT));
-  const grouped = openings.map((opening) => ({ opening, ...groupCells(opening.cells) }));
-  for (const key of keys) {
-    const ofKey = grouped.flatMap(({ opening, groups }) =>
-      groups
-        .filter(({ fingerprint }) => fingerprint === key.fingerprint)
-        .map((group): KeyedCells => ({ opening, ...group })),
+  const groups = new CellGroups<Opening>();
+  const openings = page.map(({ column, cells }) => beginOpening(groups, column, cells, ACCEPT));
+  for (const group of groups.all)
+    openCells(
+      keys.find(({ fingerprint }) => fingerprint === group.fingerprint)!,
+      group,
     );
-    openCells(key, ofKey);
-  }
   return openings.map(({ values }) => values);
 }
 

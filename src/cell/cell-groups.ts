@@ -1,41 +1,26 @@
-/** Cells of a page sorted by the key they name and by byte 1, without a string per cell. */
+/** Cells of a page sorted by purpose, by the key they name and by byte 1, without a string per cell. */
+import type { CellColumn } from './column.js';
 import { formatFingerprint } from './fingerprint.js';
-import { type ByteOne, byteOneOf } from './format.js';
+import type { ByteOne } from './format.js';
 import { FINGERPRINT_AT, HEADER_BYTES } from './header.js';
 
-/** Cells that begin with the same 18 bytes. */
-export interface CellGroup {
-  /** Not authenticated before the cells are opened. */
-  readonly fingerprint: string;
-  readonly byteOne: ByteOne;
+/** Cells of one column in a group. */
+export interface GroupPart<C> {
+  readonly of: C;
   /** In ascending order. */
   readonly rows: number[];
 }
 
-export interface GroupedCells {
-  readonly groups: readonly CellGroup[];
-  /** Rows whose bytes are not a cell. Rows without bytes are nowhere. */
-  readonly malformed: readonly number[];
-  /** Rows with bytes. */
-  readonly cells: number;
+/** Cells of one purpose that begin with the same 18 bytes. */
+export interface CellGroup<C> {
+  readonly purpose: string;
+  /** Not authenticated before the cells are opened. */
+  readonly fingerprint: string;
+  readonly byteOne: ByteOne;
+  readonly parts: GroupPart<C>[];
 }
 
-export function groupCells(cells: readonly (Uint8Array | null | undefined)[]): GroupedCells {
-  const groups = new Groups();
-  const malformed: number[] = [];
-  let count = 0;
-  for (let row = 0; row < cells.length; row++) {
-    const cell = cells[row];
-    if (!cell) continue;
-    count += 1;
-    const byteOne = byteOneOf(cell);
-    if (byteOne) groups.of(cell, byteOne).rows.push(row);
-    else malformed.push(row);
-  }
-  return { groups: groups.all, malformed, cells: count };
-}
-
-interface Seen extends CellGroup {
+interface Seen<C> extends CellGroup<C> {
   readonly first: Uint8Array;
 }
 
@@ -43,54 +28,61 @@ interface Seen extends CellGroup {
  * By 4 bytes of the fingerprint, which differ unless somebody makes them alike; those few go by their text. Most pages
  * of a single row have one group, and make no map.
  */
-class Groups {
-  readonly all: Seen[] = [];
-  #byFour: Map<number, Seen> | undefined;
-  #alike: Map<string, Seen> | undefined;
-  #last: Seen | undefined;
+export class CellGroups<C extends { readonly column: CellColumn }> {
+  readonly #all: Seen<C>[] = [];
+  #byFour: Map<number, Seen<C>> | undefined;
+  #alike: Map<string, Seen<C>> | undefined;
+  #last: Seen<C> | undefined;
 
-  of(cell: Uint8Array, byteOne: ByteOne): Seen {
-    if (this.#last === undefined || !beginsAs(cell, this.#last.first)) this.#last = this.#find(cell, byteOne);
-    return this.#last;
+  get all(): readonly CellGroup<C>[] {
+    return this.#all;
   }
 
-  #find(cell: Uint8Array, byteOne: ByteOne): Seen {
-    if (this.#last === undefined) return this.#begin(cell, byteOne);
+  /** The cells of one column one after another, each row once, in ascending order. */
+  add(of: C, row: number, cell: Uint8Array, byteOne: ByteOne): void {
+    const { purpose } = of.column;
+    let group = this.#last;
+    if (group === undefined || !isOf(group, purpose, cell))
+      this.#last = group = this.#find(purpose, cell, byteOne);
+    const { parts } = group;
+    const part = parts[parts.length - 1];
+    if (part?.of === of) part.rows.push(row);
+    else parts.push({ of, rows: [row] });
+  }
+
+  #find(purpose: string, cell: Uint8Array, byteOne: ByteOne): Seen<C> {
+    if (this.#last === undefined) return this.#begin(purpose, cell, byteOne);
     this.#byFour ??= new Map([[fourOf(this.#last.first), this.#last]]);
     const four = fourOf(cell);
     const found = this.#byFour.get(four);
     if (found === undefined) {
-      const seen = this.#begin(cell, byteOne);
+      const seen = this.#begin(purpose, cell, byteOne);
       this.#byFour.set(four, seen);
       return seen;
     }
-    return beginsAs(cell, found.first) ? found : this.#findAlike(cell, byteOne);
+    return isOf(found, purpose, cell) ? found : this.#findAlike(purpose, cell, byteOne);
   }
 
-  #findAlike(cell: Uint8Array, byteOne: ByteOne): Seen {
-    const text = `${byteOne.byte} ${formatFingerprint(cell, FINGERPRINT_AT)}`;
+  #findAlike(purpose: string, cell: Uint8Array, byteOne: ByteOne): Seen<C> {
+    const text = `${byteOne.byte} ${formatFingerprint(cell, FINGERPRINT_AT)} ${purpose}`;
     this.#alike ??= new Map();
     let seen = this.#alike.get(text);
-    if (seen === undefined) this.#alike.set(text, (seen = this.#begin(cell, byteOne)));
+    if (seen === undefined) this.#alike.set(text, (seen = this.#begin(purpose, cell, byteOne)));
     return seen;
   }
 
-  #begin(cell: Uint8Array, byteOne: ByteOne): Seen {
-    const seen = {
-      fingerprint: formatFingerprint(cell, FINGERPRINT_AT),
-      byteOne,
-      rows: [] as number[],
-      first: cell,
-    };
-    this.all.push(seen);
+  #begin(purpose: string, cell: Uint8Array, byteOne: ByteOne): Seen<C> {
+    const fingerprint = formatFingerprint(cell, FINGERPRINT_AT);
+    const seen: Seen<C> = { purpose, fingerprint, byteOne, parts: [], first: cell };
+    this.#all.push(seen);
     return seen;
   }
 }
 
 const fourOf = (cell: Uint8Array): number => (cell[2]! << 24) | (cell[3]! << 16) | (cell[4]! << 8) | cell[5]!;
 
-/** Byte 1 and fingerprint. */
-function beginsAs(a: Uint8Array, b: Uint8Array): boolean {
-  for (let i = HEADER_BYTES - 1; i >= 1; i--) if (a[i] !== b[i]) return false;
-  return true;
+/** By purpose, byte 1 and fingerprint. */
+function isOf<C>({ purpose, first }: Seen<C>, ofPurpose: string, cell: Uint8Array): boolean {
+  for (let i = HEADER_BYTES - 1; i >= 1; i--) if (cell[i] !== first[i]) return false;
+  return purpose === ofPurpose;
 }

@@ -130,6 +130,9 @@ const CODECS: ReadonlyMap<string, Codec> = new Map<CodecName, Codec>([
   ['bytes', bytesCodec],
 ]);
 
+/** The codec of a column that was checked. */
+export const knownCodec = (name: CodecName): Codec => CODECS.get(name)!;
+
 /** @throws ConfigError `ERR_CONFIG_FIELD` when there is no such codec */
 export function codecOf(name: string, where: string): Codec {
   const codec = CODECS.get(name);

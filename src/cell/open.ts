@@ -1,11 +1,11 @@
 /** Opening: cells of one column become values. */
 import { type FieldSealError, FormatError, isFieldSealError, OpenError } from '../errors.js';
 import { Batch, type BatchOf, type CellsOf } from './batch.js';
-import type { CellGroup } from './cell-groups.js';
-import { type Codec, codecOf } from './codecs.js';
+import type { CellGroup, CellGroups } from './cell-groups.js';
+import { type Codec, knownCodec } from './codecs.js';
 import { type CellColumn, nameOf } from './column.js';
 import type { DataKey } from './data-key.js';
-import type { ByteOne } from './format.js';
+import { type ByteOne, byteOneOf, malformed } from './format.js';
 import { HEADER_BYTES } from './header.js';
 import { unpaddedEnd } from './padding.js';
 import { type Suite, TAG_BYTES } from './suites.js';
@@ -28,24 +28,33 @@ export interface Opening extends CellsOf {
   readonly values: unknown[];
   /** Undefined when nothing failed. */
   failures: Map<number, FieldSealError> | undefined;
-}
-
-/** Cells of one column that one key opens. */
-export interface KeyedCells extends Pick<CellGroup, 'byteOne' | 'rows'> {
-  readonly opening: Opening;
+  /** Rows with a cell. */
+  count: number;
 }
 
 const batch = new Batch<Opening>();
 
+/** Sorts the cells of one column into `groups`; bytes that are not a cell fail here. */
 export function beginOpening(
+  groups: CellGroups<Opening>,
   column: CellColumn,
-  cells: readonly (Uint8Array | null | undefined)[],
+  cells: Opening['cells'],
   options: OpenOptions,
 ): Opening {
-  const codec = codecOf(column.codec, nameOf(column));
+  const codec = knownCodec(column.codec);
   const bindings = column.bound ? options.bindings : undefined;
-  const values = cells.map((cell) => (cell ? undefined : null));
-  return { column, codec, cells, options, bindings, values, failures: undefined };
+  const values: unknown[] = [];
+  const opening: Opening = { column, codec, cells, options, bindings, values, failures: undefined, count: 0 };
+  for (let row = 0; row < cells.length; row++) {
+    const cell = cells[row];
+    values.push(cell ? undefined : null);
+    if (!cell) continue;
+    opening.count += 1;
+    const byteOne = byteOneOf(cell);
+    if (byteOne) groups.add(opening, row, cell, byteOne);
+    else fail(opening, row, malformed(cell));
+  }
+  return opening;
 }
 
 /**
@@ -57,55 +66,61 @@ export function beginOpening(
  * `ERR_OPEN_CIPHER` when the cipher itself failed and another try can help.
  * @throws KeyError `ERR_KEY_CLOSED`
  */
-export function openCells(key: DataKey, cells: readonly KeyedCells[]): void {
-  let last: ByteOne | undefined;
-  for (const part of cells) {
-    const { opening, byteOne } = part;
-    const { bound } = opening.column;
-    const rows = checkedRows(key, part);
-    if (rows.length === 0) continue;
-    const of = { byteOne: byteOne.byte, fingerprint: key.fingerprint, bound };
-    if (last === undefined) batch.begin(of);
-    else if (last !== byteOne || batch.of.bound !== bound) nextBatch(key, last, of);
-    last = byteOne;
-    addCells(key, byteOne, opening, rows);
+export function openCells(
+  key: DataKey,
+  { byteOne, parts }: Pick<CellGroup<Opening>, 'byteOne' | 'parts'>,
+): void {
+  batch.begin(batchOf(key, byteOne, false));
+  for (const { of: opening, rows } of parts) {
+    if (isAccepted(opening, byteOne)) addCells(key, byteOne, opening, rows);
+    else for (const row of rows) fail(opening, row, notAccepted(opening.column, byteOne));
   }
-  if (last !== undefined) openBatch(key, last);
+  if (batch.n > 0) openBatch(key, byteOne);
 }
 
-/** The rows that need the cipher; the others have failed. */
-function checkedRows(key: DataKey, { opening, byteOne, rows }: KeyedCells): readonly number[] {
-  const { column, options, bindings } = opening;
-  if (byteOne.delivery !== 'pool' || !options.accept.includes(byteOne.suite.suite)) {
-    for (const row of rows) fail(opening, row, notAccepted(column, byteOne));
-    return [];
-  }
-  if (!column.bound && options.fingerprints === undefined) return rows;
-  return rows.filter((row) => {
-    const isBound = !column.bound || bindings?.[row] !== undefined;
-    const matches = isSibling(options.fingerprints?.[row], key);
-    if (!isBound) fail(opening, row, unbound(column, key));
-    else if (!matches) fail(opening, row, openFailed(column, key));
-    return isBound && matches;
-  });
+/** For cells whose key is not to be had. */
+export function failCells({ parts }: Pick<CellGroup<Opening>, 'parts'>, error: FieldSealError): void {
+  for (const { of: opening, rows } of parts) for (const row of rows) fail(opening, row, error);
 }
+
+const isAccepted = ({ options }: Opening, { delivery, suite }: ByteOne): boolean =>
+  delivery === 'pool' && options.accept.includes(suite.suite);
+
+const batchOf = (key: DataKey, { byte }: ByteOne, bound: boolean): BatchOf => ({
+  byteOne: byte,
+  fingerprint: key.fingerprint,
+  bound,
+});
 
 function addCells(key: DataKey, byteOne: ByteOne, opening: Opening, rows: readonly number[]): void {
+  const { bound } = opening.column;
+  if (batch.of.bound !== bound) nextBatch(key, byteOne, bound);
   const overhead = byteOne.suite.nonceBytes + TAG_BYTES;
   for (const row of rows) {
+    const refused = refusal(key, opening, row);
+    if (refused !== undefined) {
+      fail(opening, row, refused);
+      continue;
+    }
     const cell = opening.cells[row]!;
     const length = cell.length - HEADER_BYTES - overhead;
     if (!batch.add(opening, row, length, overhead)) {
-      nextBatch(key, byteOne, batch.of);
+      nextBatch(key, byteOne, bound);
       batch.add(opening, row, length, overhead);
     }
     batch.frames.bytes.set(cell, batch.frameAt(batch.n - 1));
   }
 }
 
-function nextBatch(key: DataKey, byteOne: ByteOne, of: BatchOf): void {
-  openBatch(key, byteOne);
-  batch.begin(of);
+/** Why a cell need not come to the cipher. */
+function refusal(key: DataKey, { column, options, bindings }: Opening, row: number): OpenError | undefined {
+  if (column.bound && bindings?.[row] === undefined) return unbound(column, key);
+  return isSibling(options.fingerprints?.[row], key) ? undefined : openFailed(column, key);
+}
+
+function nextBatch(key: DataKey, byteOne: ByteOne, bound: boolean): void {
+  if (batch.n > 0) openBatch(key, byteOne);
+  batch.begin(batchOf(key, byteOne, bound));
 }
 
 function openBatch(key: DataKey, byteOne: ByteOne): void {
@@ -144,7 +159,7 @@ function isSibling(fingerprint: string | null | undefined, key: DataKey): boolea
 }
 
 /** Leaves the row without a value. */
-export function fail(opening: Opening, row: number, error: FieldSealError): void {
+function fail(opening: Opening, row: number, error: FieldSealError): void {
   opening.values[row] = undefined;
   (opening.failures ??= new Map<number, FieldSealError>()).set(row, error);
 }

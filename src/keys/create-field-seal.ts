@@ -4,7 +4,7 @@ import { isUint8Array } from 'node:util/types';
 import { sealCells } from '../cell/seal.js';
 import { FormatError, SealError } from '../errors.js';
 import { closedError } from './closed.js';
-import { Columns } from './columns.js';
+import { Columns, type DeclaredColumn } from './columns.js';
 import { parseFieldSealOptions } from './field-seal-options.js';
 import type { FieldSealOptions, ParsedFieldSealOptions } from './field-seal-options.js';
 import { FIELD_SEAL_BRAND } from './field-seal.js';
@@ -161,11 +161,7 @@ class KeyedFieldSeal implements FieldSeal {
   openPage(page: readonly CellsOfColumn[]): Ready<readonly OpenedColumn[]> {
     this.#assertOpen();
     const columns = page.map(({ column }) => this.#columns.get(column));
-    const cells = page.map((asked, i): CellsToOpen => {
-      const { cells: column, policy } = columns[i]!;
-      const { cells, fingerprints, bindings, previousBindings } = asked;
-      return { column, accept: policy.accept.suites, cells, fingerprints, bindings, previousBindings };
-    });
+    const cells = page.map((asked, i) => cellsToOpen(asked, columns[i]!));
     const opened = openPage(this.#openParts, cells);
     if (!columns.some(({ previous }) => previous)) return opened;
     return whenReady(opened, (all) => openPreviously(this.#openParts, cells, columns, all));
@@ -254,4 +250,11 @@ class KeyedFieldSeal implements FieldSeal {
   #assertOpen(): void {
     if (this.#closed) throw closedError();
   }
+}
+
+function cellsToOpen(
+  { cells, fingerprints, bindings, previousBindings }: CellsOfColumn,
+  { cells: column, policy }: DeclaredColumn,
+): CellsToOpen {
+  return { column, accept: policy.accept.suites, cells, fingerprints, bindings, previousBindings };
 }

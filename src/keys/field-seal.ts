@@ -77,10 +77,10 @@ export interface CellsOfColumn {
   readonly column: FieldColumn;
   readonly cells: readonly (Uint8Array | null | undefined)[];
   /** Fingerprints from the sibling column where they were read; a difference to the cell's is refused. */
-  readonly fingerprints?: readonly (string | null | undefined)[];
-  readonly bindings?: readonly (Uint8Array | undefined)[];
+  readonly fingerprints?: readonly (string | null | undefined)[] | undefined;
+  readonly bindings?: readonly (Uint8Array | undefined)[] | undefined;
   /** Bindings under the older declaration; required where that is bound. */
-  readonly previousBindings?: readonly (Uint8Array | undefined)[];
+  readonly previousBindings?: readonly (Uint8Array | undefined)[] | undefined;
 }
 
 /** Opened values of one column. `values[row]` is undefined where `failures` has the row, null where there was no cell. */

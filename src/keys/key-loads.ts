@@ -9,7 +9,7 @@ import type { Clock, LoadOutcome, UnwrappedKey } from './ports.js';
 import { answerOf, codedError } from './source-calls.js';
 
 /** What became of one key; told to all who wait for it in one go. */
-export type Loaded = { readonly key: HeldKey } | { readonly error: FieldSealError };
+type Loaded = HeldKey | FieldSealError;
 
 export interface KeyLoadsOptions {
   readonly clock: Clock;
@@ -42,16 +42,18 @@ export class KeyLoads {
     this.#options = options;
   }
 
-  /** `waiter` is called once, later. */
-  request(purpose: string, fingerprint: string, waiter: Waiter): void {
-    const flights = this.#flightsOf(purpose);
-    const flight = flights.get(fingerprint);
-    if (flight !== undefined) {
-      flight.waiters.push(waiter);
-      return;
-    }
-    flights.set(fingerprint, { waiters: [waiter], revoked: false });
-    this.#gather(purpose, fingerprint);
+  /** Never rejects. */
+  request(purpose: string, fingerprint: string): Promise<Loaded> {
+    return new Promise((resolve) => {
+      const flights = this.#flightsOf(purpose);
+      const flight = flights.get(fingerprint);
+      if (flight !== undefined) {
+        flight.waiters.push(resolve);
+        return;
+      }
+      flights.set(fingerprint, { waiters: [resolve], revoked: false });
+      this.#gather(purpose, fingerprint);
+    });
   }
 
   /** A key that is on its way was perhaps read before it was revoked; it will not be let in. */
@@ -67,7 +69,7 @@ export class KeyLoads {
   /** Everybody who waits gets `error`; keys that still arrive are wiped. */
   close(error: FieldSealError): void {
     for (const flights of this.#flights.values()) {
-      for (const [fingerprint, flight] of [...flights]) this.#land(flights, fingerprint, flight, { error });
+      for (const [fingerprint, flight] of [...flights]) this.#land(flights, fingerprint, flight, error);
     }
   }
 
@@ -125,7 +127,7 @@ export class KeyLoads {
     try {
       assertSame(outcome.key, fingerprint);
       const key = this.#options.admit(purpose, outcome.key, flight.waiters.length, asked);
-      this.#land(this.#flightsOf(purpose), fingerprint, flight, { key });
+      this.#land(this.#flightsOf(purpose), fingerprint, flight, key);
       this.#options.settled(key);
     } catch (error) {
       this.#refuse(purpose, fingerprint, codedError(`Key ${fingerprint}`, error));
@@ -137,7 +139,7 @@ export class KeyLoads {
     const flight = flights.get(fingerprint);
     if (flight === undefined) return;
     this.#options.refused(purpose, fingerprint, error);
-    this.#land(flights, fingerprint, flight, { error });
+    this.#land(flights, fingerprint, flight, error);
   }
 
   #land(flights: Flights, fingerprint: string, flight: Flight, loaded: Loaded): void {

@@ -7,15 +7,19 @@ import { hasPassed, later, msUntil } from './deadline.js';
 import type { Deadline } from './deadline.js';
 import { HeldKey } from './held-key.js';
 import { KeyLoads } from './key-loads.js';
-import { KeyLease } from './key-lease.js';
 import type { Policy } from './policy.js';
 import type { Clock, LoadOutcome, UnwrappedKey } from './ports.js';
 import type { Ready } from './ready.js';
 
 /** For how long "there is no such key" is believed, in ms: another process may just have made it. */
 const NOT_FOUND_MS = 5_000;
+/** Ids kept ready per purpose. */
+const MAX_IDS = 10_000;
 /** Fingerprints remembered as not found; anybody who writes rows can invent more. */
 const MAX_NOT_FOUND = 10_000;
+
+/** A key with a lease of its own, or why there is none. */
+export type Leased = HeldKey | FieldSealError;
 
 export interface KeyringOptions {
   readonly application: string;
@@ -37,7 +41,8 @@ export class Keyring {
   readonly #options: KeyringOptions;
   readonly #clock: Clock;
   readonly #held: LRUCache<string, HeldKey>;
-  readonly #scopes = new Map<string, string>();
+  /** By purpose, then fingerprint: every page looks keys up, and making an id takes longer than that. */
+  readonly #ids = new Map<string, Map<string, string>>();
   readonly #notFound: LRUCache<string, FieldSealError>;
   readonly #loads: KeyLoads;
   #unwraps = 0;
@@ -85,32 +90,17 @@ export class Keyring {
   }
 
   /**
-   * The keys of one page, to be released when the page is done. Never rejects: a key that cannot be had is an error
-   * of the lease. Asks the source once for all keys that are not here, and not at all when they are.
-   * @param fingerprints Some may be there more than once.
+   * The key, to be released when the page is done, or why it cannot be had: never rejects. Keys that are not here are
+   * loaded together with all others that are asked for in the same microtask.
    */
-  lease(purpose: string, fingerprints: readonly string[]): Ready<KeyLease> {
-    const lease = new KeyLease();
-    let missing: Set<string> | undefined;
-    for (const fingerprint of fingerprints) {
-      if (!lease.has(fingerprint) && !this.#leaseHeld(lease, purpose, fingerprint))
-        (missing ??= new Set()).add(fingerprint);
+  lease(purpose: string, fingerprint: string): Ready<Leased> {
+    const held = this.#options.inPool(purpose, fingerprint) ?? this.#find(purpose, fingerprint);
+    if (held !== undefined) {
+      held.lease();
+      return held;
     }
-    return missing === undefined ? lease : this.#load(lease, purpose, missing);
-  }
-
-  #load(lease: KeyLease, purpose: string, missing: ReadonlySet<string>): Promise<KeyLease> {
-    return new Promise((resolve) => {
-      let waiting = missing.size;
-      for (const fingerprint of missing) {
-        this.#loads.request(purpose, fingerprint, (loaded) => {
-          if ('key' in loaded) lease.take(loaded.key);
-          else lease.refuse(fingerprint, loaded.error);
-          waiting -= 1;
-          if (waiting === 0) resolve(lease);
-        });
-      }
-    });
+    const error = this.#closed ? closedError() : this.#notFound.get(this.#id(purpose, fingerprint));
+    return error ?? this.#loads.request(purpose, fingerprint);
   }
 
   /** Takes over a key that opens until its time is up. */
@@ -145,19 +135,6 @@ export class Keyring {
     this.#notFound.clear();
   }
 
-  /** False when the key has to be loaded. */
-  #leaseHeld(lease: KeyLease, purpose: string, fingerprint: string): boolean {
-    const held = this.#options.inPool(purpose, fingerprint) ?? this.#find(purpose, fingerprint);
-    if (held !== undefined) {
-      held.lease();
-      lease.take(held);
-      return true;
-    }
-    const error = this.#closed ? closedError() : this.#notFound.get(this.#id(purpose, fingerprint));
-    if (error !== undefined) lease.refuse(fingerprint, error);
-    return error !== undefined;
-  }
-
   #find(purpose: string, fingerprint: string): HeldKey | undefined {
     const id = this.#id(purpose, fingerprint);
     const held = this.#held.get(id);
@@ -178,19 +155,22 @@ export class Keyring {
   }
 
   #id(purpose: string, fingerprint: string): string {
-    return this.#scope(purpose) + fingerprint;
-  }
-
-  /** What the ids of one purpose have in common; made once, since every page looks keys up. */
-  #scope(purpose: string): string {
-    let scope = this.#scopes.get(purpose);
-    if (scope === undefined) {
+    const ids = this.#idsOf(purpose);
+    let id = ids.get(fingerprint);
+    if (id === undefined) {
+      if (ids.size >= MAX_IDS) ids.clear();
       const { application, environment, policies } = this.#options;
       const delivery = policies.get(purpose)?.delivery ?? 'pool';
-      scope = JSON.stringify([application, environment, purpose, 'data', delivery]);
-      this.#scopes.set(purpose, scope);
+      id = JSON.stringify([application, environment, purpose, 'data', delivery, fingerprint]);
+      ids.set(fingerprint, id);
     }
-    return scope;
+    return id;
+  }
+
+  #idsOf(purpose: string): Map<string, string> {
+    let ids = this.#ids.get(purpose);
+    if (ids === undefined) this.#ids.set(purpose, (ids = new Map<string, string>()));
+    return ids;
   }
 
   /** Keys are closed when their time is up, whether or not anybody asks for them again. */

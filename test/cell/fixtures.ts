@@ -5,16 +5,8 @@ import type { FieldSealError } from '../../src/errors.js';
 import { isFieldSealError } from '../../src/errors.js';
 import { type CellColumn, cellColumn } from '../../src/cell/column.js';
 import { DataKey } from '../../src/cell/data-key.js';
-import { groupCells } from '../../src/cell/cell-groups.js';
-import { malformed } from '../../src/cell/format.js';
-import {
-  beginOpening,
-  fail,
-  openCells as openKeyed,
-  type KeyedCells,
-  type Opening,
-  type OpenOptions,
-} from '../../src/cell/open.js';
+import { CellGroups } from '../../src/cell/cell-groups.js';
+import { beginOpening, openCells as openGroup, type Opening, type OpenOptions } from '../../src/cell/open.js';
 import { sealCells } from '../../src/cell/seal.js';
 import type { Suite } from '../../src/cell/suites.js';
 
@@ -68,17 +60,14 @@ export function openCells(
   keys: readonly (DataKey | undefined)[],
   options: OpenOptions,
 ): Pick<Opening, 'values' | 'failures'> {
-  const opening = beginOpening(column, cells, options);
-  const grouped = groupCells(cells);
-  for (const row of grouped.malformed) fail(opening, row, malformed(cells[row]!));
+  const groups = new CellGroups<Opening>();
+  const opening = beginOpening(groups, column, cells, options);
   for (const key of new Set(keys)) {
     if (!key) continue;
-    const keyed = grouped.groups.map(({ byteOne, rows }): KeyedCells => ({
-      opening,
-      byteOne,
-      rows: rows.filter((row) => keys[row] === key),
-    }));
-    openKeyed(key, keyed);
+    for (const { byteOne, parts } of groups.all) {
+      const ofKey = parts.map(({ of, rows }) => ({ of, rows: rows.filter((row) => keys[row] === key) }));
+      openGroup(key, { byteOne, parts: ofKey });
+    }
   }
   return { values: opening.values, failures: opening.failures };
 }

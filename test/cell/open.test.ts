@@ -1,7 +1,7 @@
 import { createCipheriv } from 'node:crypto';
 import { afterEach, describe, expect, test, vi } from 'vitest';
-import { groupCells } from '../../src/cell/cell-groups.js';
-import { beginOpening, openCells as openKeyed } from '../../src/cell/open.js';
+import { CellGroups } from '../../src/cell/cell-groups.js';
+import { beginOpening, openCells as openGroup, type Opening } from '../../src/cell/open.js';
 import { sealCells } from '../../src/cell/seal.js';
 import { openCells, openOne, sealOne, someColumn, someKey, SUITE_NAMES } from './fixtures.js';
 
@@ -102,11 +102,9 @@ describe.each(SUITE_NAMES)('openCells with %s', (suite) => {
     });
     [page[0]![1], page[1]![1]] = [page[1]![1]!, page[0]![1]!]; // moved to another column
     page[1]![2] = page[1]![0]!; // moved to another row
-    const openings = columns.map((each, i) => beginOpening(each, page[i]!, { ...accept, bindings }));
-    openKeyed(
-      key,
-      openings.flatMap((opening) => groupCells(opening.cells).groups.map((group) => ({ opening, ...group }))),
-    );
+    const groups = new CellGroups<Opening>();
+    const openings = columns.map((each, i) => beginOpening(groups, each, page[i]!, { ...accept, bindings }));
+    for (const group of groups.all) openGroup(key, group);
     expect(openings.map((opening) => opening.values)).toEqual([
       ['1', undefined, '3'],
       ['4', undefined, undefined],
