@@ -6,58 +6,70 @@ import { QueryError } from '../errors.js';
 import type { ColumnsOf, EncryptedColumn } from './encrypted-column.js';
 import type { AliasInternals, ExpressionMapInternals } from './internals.js';
 
-type Clause = readonly [name: string, fragments: readonly string[]];
-
 /** @throws QueryError `ERR_QUERY_UNSUPPORTED` naming the field and the clause. */
 export function refuseRawUse(map: ExpressionMapInternals, columnsOf: ColumnsOf): void {
-  let written: readonly Clause[] | undefined;
   for (const alias of map.aliases) {
     const columns = alias.hasMetadata ? columnsOf(alias.metadata) : [];
-    for (const column of columns) refuseUseOf((written ??= clauses(map)), alias, column);
-  }
-}
-
-function refuseUseOf(written: readonly Clause[], alias: AliasInternals, column: EncryptedColumn): void {
-  const { propertyPath, databaseName } = column.cell;
-  for (const [clause, fragments] of written) {
-    for (const fragment of fragments) {
+    if (columns.length === 0) continue;
+    const mention = mentionPattern(columns);
+    visitFragments(map, (clause, fragment) => {
       // Most fragments are TypeORM's own and name other columns.
-      if (!mentions(fragment, propertyPath) && !mentions(fragment, databaseName)) continue;
-      if (!usePattern(alias.name, column).test(withoutLiterals(fragment))) continue;
-      throw new QueryError(
-        'ERR_QUERY_UNSUPPORTED',
-        `${column.label} is encrypted and cannot be used in ${clause} written as SQL. ` +
-          (clause === 'where'
-            ? "Use an object instead, such as where({ property: value }): it is answered by the field's blind index."
-            : 'Cells have no order and no equality; sort or group the opened values.'),
-      );
-    }
+      if (mention.test(fragment)) refuseUseIn(clause, fragment, alias, columns);
+    });
   }
 }
 
-const mentions = (fragment: string, name: string): boolean =>
-  fragment.includes(name) || fragment.toLowerCase().includes(name.toLowerCase());
+function refuseUseIn(
+  clause: string,
+  fragment: string,
+  alias: AliasInternals,
+  columns: readonly EncryptedColumn[],
+): void {
+  const sql = withoutLiterals(fragment);
+  const column = columns.find((one) => usePattern(alias.name, one).test(sql));
+  if (column === undefined) return;
+  throw new QueryError(
+    'ERR_QUERY_UNSUPPORTED',
+    `${column.label} is encrypted and cannot be used in ${clause} written as SQL. ` +
+      (clause === 'where'
+        ? "Use an object instead, such as where({ property: value }): it is answered by the field's blind index."
+        : 'Cells have no order and no equality; sort or group the opened values.'),
+  );
+}
 
-function clauses(map: ExpressionMapInternals): readonly Clause[] {
-  return [
-    ['where', [...strings(map.wheres), ...map.joinAttributes.flatMap((join) => join.condition ?? [])]],
-    ['having', strings(map.havings)],
-    ['order by', Object.keys(map.orderBys)],
-    ['group by', [...map.groupBys]],
-    ['distinct on', [...map.selectDistinctOn]],
-  ];
+type Visit = (clause: string, fragment: string) => void;
+
+function visitFragments(map: ExpressionMapInternals, visit: Visit): void {
+  visitCondition('where', map.wheres, visit);
+  for (const { condition } of map.joinAttributes) visitCondition('where', condition, visit);
+  visitCondition('having', map.havings, visit);
+  for (const fragment of Object.keys(map.orderBys)) visit('order by', fragment);
+  for (const fragment of map.groupBys) visit('group by', fragment);
+  for (const fragment of map.selectDistinctOn) visit('distinct on', fragment);
 }
 
 /** Every string in the nested conditions of a builder. */
-function strings(condition: unknown): string[] {
-  if (typeof condition === 'string') return [condition];
-  if (Array.isArray(condition)) return condition.flatMap(strings);
-  if (typeof condition !== 'object' || condition === null || !('condition' in condition)) return [];
-  return strings(condition.condition);
+function visitCondition(clause: string, condition: unknown, visit: Visit): void {
+  if (typeof condition === 'string') visit(clause, condition);
+  else if (Array.isArray(condition)) for (const one of condition) visitCondition(clause, one, visit);
+  else if (typeof condition === 'object' && condition !== null && 'condition' in condition)
+    visitCondition(clause, condition.condition, visit);
 }
 
 /** Text in quotes is data, whatever words are in it. */
 const withoutLiterals = (sql: string): string => sql.replaceAll(/'(?:[^']|'')*'/gu, "''");
+
+const mentions = new WeakMap<readonly EncryptedColumn[], RegExp>();
+
+/** The name of any of the columns, wherever it stands. */
+function mentionPattern(columns: readonly EncryptedColumn[]): RegExp {
+  let pattern = mentions.get(columns);
+  if (pattern === undefined) {
+    pattern = new RegExp(columns.flatMap(namesOf).join('|'), 'iu');
+    mentions.set(columns, pattern);
+  }
+  return pattern;
+}
 
 const patterns = new WeakMap<EncryptedColumn, Map<string, RegExp>>();
 
@@ -69,13 +81,15 @@ function usePattern(alias: string, column: EncryptedColumn): RegExp {
 }
 
 /** `alias.property`, `"alias"."column"` or the bare name, but no parameter `:name` and no test for NULL. */
-function makePattern(alias: string, { cell }: EncryptedColumn): RegExp {
-  const names = [cell.propertyPath, cell.databaseName].map(escape).join('|');
+function makePattern(alias: string, column: EncryptedColumn): RegExp {
+  const names = namesOf(column).join('|');
   const quote = '["`]?';
   return new RegExp(
     `(?<![\\w.:"\`])(?:${quote}${escape(alias)}${quote}\\.)?${quote}(?:${names})(?![\\w.])(?!${quote}\\s+IS\\s+(?:NOT\\s+)?NULL\\b)`,
     'iu',
   );
 }
+
+const namesOf = ({ cell }: EncryptedColumn): string[] => [cell.propertyPath, cell.databaseName].map(escape);
 
 const escape = (name: string): string => name.replaceAll(/[.*+?^${}()|[\]\\]/gu, '\\$&');
