@@ -57,7 +57,7 @@ export function makeFallback(
       ]);
       // Some versions broadcast a load twice; the second run finds a value that another one has opened.
       if (column.cell.getEntityValue(entity) !== value) continue;
-      column.cell.setEntityValue(entity, opened![0]);
+      column.cell.setEntityValue(entity, opened!.values[0]);
       waiting -= 1;
     }
   }

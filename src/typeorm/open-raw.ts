@@ -4,8 +4,8 @@ import { QueryError } from '../errors.js';
 import { parseOptions, withDefault } from '../keys/options.js';
 import { attachmentOf } from './attach.js';
 import { makeOpener, ON_UNOPENABLE, type OnUnopenable } from './opener.js';
-import { openPage, pageColumns } from './page.js';
-import type { Row } from './internals.js';
+import { openPage, type PageColumn } from './page.js';
+import type { ColumnMetadata, Row } from './internals.js';
 import { OpenedValue } from './transformer.js';
 
 /** Which property of the entity each column of a raw row holds: `{ card_pan: 'pan', card_id: 'id' }`. */
@@ -45,12 +45,13 @@ export async function openRaw<R extends object>(
   }
   const copies = rows.map((row) => ({ ...row }) as Row);
   if (copies.length === 0) return [];
-  await openPage(
-    makeOpener(seal, parsed.onUnopenable),
-    seal,
-    pageColumns(columnsOf(metadata), (column) => rawNames.get(column.propertyPath), copies[0]!),
-    copies,
-  );
+  const rawNameOf = ({ propertyPath }: ColumnMetadata) => rawNames.get(propertyPath);
+  const columns = columnsOf(metadata).flatMap((column): PageColumn[] => {
+    const rawName = rawNameOf(column.cell);
+    if (rawName === undefined || copies[0]![rawName] === undefined) return [];
+    return [{ column, rawName, keyName: rawNameOf(column.key), rawNameOf, searched: false }];
+  });
+  await openPage(makeOpener(seal, parsed.onUnopenable), seal, columns, copies);
   return copies.map((copy) => unboxed(copy) as R);
 }
 

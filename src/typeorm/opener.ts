@@ -10,19 +10,26 @@ export type OnUnopenable = 'throw' | 'sealed';
 
 export const ON_UNOPENABLE = oneOf(['throw', 'sealed']);
 
-/** Opens the cells of a page. `values[column][row]` is the value, a {@link Sealed}, or null where there was no cell. */
-export type Opener = (page: readonly CellsOfColumn[]) => Ready<readonly (readonly unknown[])[]>;
+/** The values of one column. `values[row]` is the value, a {@link Sealed}, or null where there was no cell. */
+export type Settled = Pick<OpenedColumn, 'values'>;
+
+/** Opens the cells of a page. */
+export type Opener = (page: readonly CellsOfColumn[]) => Ready<readonly Settled[]>;
 
 /** A write-only field seal is never asked: there every cell gives a {@link Sealed} value, whatever the policy. */
 export function makeOpener(seal: FieldSealPages, onUnopenable: OnUnopenable): Opener {
   const settle = onUnopenable === 'sealed' || seal.access === 'write-only' ? leaveSealed : throwFirst;
   return (page) =>
     whenReady(openPage(seal, page), (opened) =>
-      opened.map(({ values, failures }, i) =>
-        failures === undefined ? values : settle(seal, page[i]!, values, failures),
-      ),
+      opened.every(isWhole)
+        ? opened
+        : opened.map(({ values, failures }, i) =>
+            failures === undefined ? { values } : { values: settle(seal, page[i]!, values, failures) },
+          ),
     );
 }
+
+const isWhole = ({ failures }: OpenedColumn): boolean => failures === undefined;
 
 /**
  * The value of one cell.

@@ -3,7 +3,7 @@ import { OpenError } from '../errors.js';
 import type { CellsOfColumn, FieldSealPages } from '../keys/field-seal.js';
 import { bindingOf, type BoundColumn } from './bound-columns.js';
 import type { EncryptedColumn } from './encrypted-column.js';
-import type { ColumnMetadata, Row, Searching } from './internals.js';
+import type { ColumnMetadata, Row } from './internals.js';
 import { asCell } from './stored-cell.js';
 import { readFingerprint } from './stored-fingerprint.js';
 import type { Opener } from './opener.js';
@@ -18,14 +18,13 @@ export interface PageColumn {
   readonly column: EncryptedColumn;
   /** Name of the cell in a raw row. */
   readonly rawName: string;
+  /** Name of the fingerprint there; it need not be in the rows. */
+  readonly keyName: string | undefined;
   /** Names of other columns of the same alias in a raw row; undefined for those that were not selected. */
   readonly rawNameOf: RawNameOf;
   /** Whether rows were searched by the blind index of this column. */
   readonly searched: boolean;
 }
-
-/** The cells that opened values stand in for, so that they can be put back. */
-export type OpenedPage = readonly { readonly rawName: string; readonly cells: readonly unknown[] }[];
 
 /**
  * Puts an {@link OpenedValue} in the place of every cell.
@@ -36,16 +35,14 @@ export function openPage(
   seal: Pick<FieldSealPages, 'searchIndexes'>,
   columns: readonly PageColumn[],
   rows: readonly Row[],
-): Ready<OpenedPage> {
+): Ready<void> {
   const page = columns.map((column) => cellsOf(column, rows));
   return whenReady(open(page), (opened) => {
     columns.forEach((column, i) => {
-      if (column.searched) refuseMovedIndex(seal, column, rows, opened[i]!);
+      if (column.searched) refuseMovedIndex(seal, column, rows, opened[i]!.values);
     });
-    return columns.map(({ rawName }, i) => {
-      const { cells } = page[i]!;
-      putValues(rows, rawName, cells, opened[i]!);
-      return { rawName, cells };
+    columns.forEach(({ rawName }, i) => {
+      putValues(rows, rawName, page[i]!.cells, opened[i]!.values);
     });
   });
 }
@@ -56,47 +53,31 @@ function putValues(
   cells: readonly unknown[],
   values: readonly unknown[],
 ): void {
-  for (let at = 0; at < rows.length; at++)
-    if (cells[at] !== null) rows[at]![rawName] = new OpenedValue(values[at]);
+  for (let at = 0; at < rows.length; at++) {
+    const cell = cells[at];
+    if (cell !== null) rows[at]![rawName] = new OpenedValue(values[at], cell);
+  }
 }
 
 /** The raw rows as the database gave them. */
-export function putCellsBack(page: OpenedPage, rows: readonly Row[]): void {
-  for (const { rawName, cells } of page) {
-    rows.forEach((row, at) => {
-      row[rawName] = cells[at];
-    });
+export function putCellsBack(columns: readonly PageColumn[], rows: readonly Row[]): void {
+  for (const { rawName } of columns) {
+    for (const row of rows) {
+      const value = row[rawName];
+      if (value instanceof OpenedValue) row[rawName] = value.cell;
+    }
   }
 }
 
-/** The columns of an alias whose cells are in the rows. */
-export function pageColumns(
-  columns: readonly EncryptedColumn[],
-  rawNameOf: RawNameOf,
-  row: Row,
-  builder?: Pick<Searching, 'isSearched'>,
-): PageColumn[] {
-  const found: PageColumn[] = [];
-  for (const column of columns) {
-    const rawName = rawNameOf(column.cell);
-    if (rawName === undefined || row[rawName] === undefined) continue;
-    found.push({ column, rawName, rawNameOf, searched: builder?.isSearched(column) === true });
-  }
-  return found;
-}
-
-function cellsOf({ column, rawName, rawNameOf }: PageColumn, rows: readonly Row[]): CellsOfColumn {
+function cellsOf({ column, rawName, keyName, rawNameOf }: PageColumn, rows: readonly Row[]): CellsOfColumn {
   const cells = rows.map((row) => asCell(row[rawName]));
-  const keyName = rawNameOf(column.key);
   const siblings = keyName !== undefined && rows[0]?.[keyName] !== undefined;
   return {
     column: column.handle,
     cells,
-    ...(siblings && { fingerprints: rows.map((row) => readFingerprint(row[keyName])) }),
-    ...(column.bound.length > 0 && { bindings: bindingsOf(column.bound, rawNameOf, rows) }),
-    ...(column.previouslyBound.length > 0 && {
-      previousBindings: bindingsOf(column.previouslyBound, rawNameOf, rows),
-    }),
+    fingerprints: siblings ? rows.map((row) => readFingerprint(row[keyName])) : undefined,
+    bindings: bindingsOf(column.bound, rawNameOf, rows),
+    previousBindings: bindingsOf(column.previouslyBound, rawNameOf, rows),
   };
 }
 
@@ -105,7 +86,8 @@ function bindingsOf(
   bound: readonly BoundColumn[],
   rawNameOf: RawNameOf,
   rows: readonly Row[],
-): (Uint8Array | undefined)[] {
+): (Uint8Array | undefined)[] | undefined {
+  if (bound.length === 0) return undefined;
   const names = new Map(bound.map(({ column }) => [column, rawNameOf(column) ?? '']));
   return rows.map((row) => {
     const valueOf = (column: ColumnMetadata) => row[names.get(column)!];

@@ -1,5 +1,6 @@
 /** SELECT: where objects of find options, and pages of raw rows opened before hydration. */
 import type { EntityMetadata, QueryRunner } from 'typeorm';
+import { whenReady, type Ready } from '../keys/ready.js';
 import type { EncryptedColumn } from './encrypted-column.js';
 import {
   selectionOf,
@@ -10,22 +11,19 @@ import {
   type SelectSelection,
 } from './internals.js';
 import { withoutCriteria } from './not-found.js';
-import { openPage, pageColumns, putCellsBack, type OpenedPage, type PageColumn } from './page.js';
+import { openPage, putCellsBack, type PageColumn, type RawNameOf } from './page.js';
 import type { BuilderContext } from './query-builders.js';
+import { rawNames } from './raw-names.js';
 import { rewriteWhere } from './where.js';
 
 export function selectBuilder(
   context: BuilderContext,
   Plain: BuilderClass<SelectInternals>,
 ): BuilderClass<SelectInternals> {
-  const { seal, open, columnsOf } = context;
-  // Pagination loads rows through a copy of the builder and hydrates them in the original; the rows are what they share.
-  const opened = new WeakMap<readonly Row[], OpenedPage>();
+  const { dataSource, seal, open, columnsOf } = context;
+  const namesOf = rawNames(dataSource.driver.maxAliasLength ?? 0);
 
   return class FieldSealSelectQueryBuilder extends Plain {
-    /** What the SQL that was made last selects of each alias. */
-    #selects: Map<string, readonly SelectSelection[]> | undefined;
-
     override buildWhere(
       where: unknown,
       metadata: EntityMetadata,
@@ -48,8 +46,6 @@ export function selectBuilder(
       const selects = super.buildEscapedEntityColumnSelects(aliasName, metadata);
       const encrypted = columnsOf(metadata);
       if (encrypted.length === 0) return selects;
-      this.#selects ??= new Map();
-      this.#selects.set(aliasName, selects);
       const columns = encrypted.filter((column) => isBoundAtAll(column) || this.isSearched(column));
       if (columns.length === 0) return selects;
       const selected = new Set(selects.map(({ selection }) => selection));
@@ -67,26 +63,35 @@ export function selectBuilder(
       return selects;
     }
 
-    override async loadRawResults(queryRunner: QueryRunner): Promise<Row[]> {
-      const rows = await super.loadRawResults(queryRunner);
+    override loadRawResults(queryRunner: QueryRunner): Promise<Row[]> {
+      return this.#loadCells(queryRunner).then((rows) => this.#openRows(rows));
+    }
+
+    /** TypeORM makes a key for the query result cache of every statement, even where there is no such cache. */
+    #loadCells(queryRunner: QueryRunner): Promise<Row[]> {
+      if (dataSource.queryResultCache) return super.loadRawResults(queryRunner);
+      const [sql, parameters] = this.getQueryAndParameters();
+      return queryRunner.query(sql, parameters, true).then(({ records }) => records as Row[]);
+    }
+
+    #openRows(rows: Row[]): Ready<Row[]> {
       // Raw results and counts are asked for as the database has them. Pagination over joins loads the rows of its page
       // by a copy that is not said to load entities, and is the only one with ids appended.
       const { queryEntity, extraAppendedAndWhereCondition: pageIds } = this.expressionMap;
       if ((!queryEntity && !pageIds) || rows.length === 0) return rows;
       const columns = this.#pageColumns(rows[0]!);
       if (columns.length === 0) return rows;
-      const page = openPage(open, seal, columns, rows);
-      opened.set(rows, page instanceof Promise ? await page : page);
-      return rows;
+      return whenReady(openPage(open, seal, columns, rows), () => rows);
     }
 
-    override async executeEntitiesAndRawResults(
+    override executeEntitiesAndRawResults(
       queryRunner: QueryRunner,
     ): ReturnType<SelectInternals['executeEntitiesAndRawResults']> {
-      const results = await super.executeEntitiesAndRawResults(queryRunner);
-      const page = opened.get(results.raw);
-      if (page) putCellsBack(page, results.raw);
-      return results;
+      return super.executeEntitiesAndRawResults(queryRunner).then((results) => {
+        const [first] = results.raw;
+        if (first) putCellsBack(this.#pageColumns(first), results.raw);
+        return results;
+      });
     }
 
     override getOneOrFail(): Promise<unknown> {
@@ -97,15 +102,27 @@ export function selectBuilder(
     #pageColumns(row: Row): PageColumn[] {
       const found: PageColumn[] = [];
       for (const { name, hasMetadata, metadata } of this.expressionMap.aliases) {
-        const selects = hasMetadata ? this.#selects?.get(name) : undefined;
-        if (selects === undefined) continue;
-        const rawNameOf = (column: ColumnMetadata) => {
-          const selection = selectionOf(this, name, column);
-          return selects.find((select) => select.selection === selection)?.aliasName;
-        };
-        found.push(...pageColumns(columnsOf(metadata), rawNameOf, row, this));
+        const encrypted = hasMetadata ? columnsOf(metadata) : [];
+        if (encrypted.length === 0) continue;
+        const rawNameOf = this.#selected(name, metadata);
+        for (const { column, cell, key } of namesOf(name, encrypted)) {
+          const rawName = cell ?? rawNameOf(column.cell);
+          if (rawName === undefined || row[rawName] === undefined) continue;
+          const keyName = key ?? rawNameOf(column.key);
+          found.push({ column, rawName, keyName, rawNameOf, searched: this.isSearched(column) });
+        }
       }
       return found;
+    }
+
+    /** Finds columns of one alias by what the statement selects. Most pages need no more than the names of the rule. */
+    #selected(alias: string, metadata: EntityMetadata): RawNameOf {
+      let selects: readonly SelectSelection[] | undefined;
+      return (column) => {
+        selects ??= this.buildEscapedEntityColumnSelects(alias, metadata);
+        const selection = selectionOf(this, alias, column);
+        return selects.find((select) => select.selection === selection)?.aliasName;
+      };
     }
 
     #indexIfSearched(column: EncryptedColumn): ColumnMetadata[] {

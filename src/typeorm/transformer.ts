@@ -20,9 +20,12 @@ export class SealedCell {
 /** An opened value on its way through hydration, in the place of its cell in a raw row. */
 export class OpenedValue {
   readonly value: unknown;
+  /** What it stands in for. */
+  readonly cell: unknown;
 
-  constructor(value: unknown) {
+  constructor(value: unknown, cell: unknown) {
     this.value = value;
+    this.cell = cell;
   }
 
   toJSON(): string {
