@@ -1,5 +1,6 @@
 /** Sealing of the rows of one statement. */
 import { blindIndexes } from '../cell/blind-index.js';
+import { knownCodec } from '../cell/codecs.js';
 import type { CellColumn } from '../cell/column.js';
 import type { DataKey } from '../cell/data-key.js';
 import type { IndexKey } from '../cell/index-key.js';
@@ -145,6 +146,8 @@ function normalizeOne(
   normalize: (value: unknown) => unknown,
   value: unknown,
 ): unknown {
+  // Before the function of the application sees it: what it makes of a wrong type says nothing about that.
+  knownCodec(declared.cells.codec).encode(value, nameOf(declared));
   let normal: unknown;
   let fault = 'nothing';
   try {

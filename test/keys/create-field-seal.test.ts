@@ -250,7 +250,7 @@ describe('pages', () => {
     const bench = await openBench();
     const open = (cell: Buffer) => bench.seal.openPage([{ column: bench.pan, cells: [cell] }]);
     expect(open(sealPans(bench, [PAN]).cells[0]!)).toMatchObject([{ values: [PAN] }]);
-    const elsewhere = open(cellUnder(bench.source, bench.source.keys(PURPOSE)[4]!, PAN));
+    const elsewhere = open(cellUnder(bench.source, bench.source.keys(PURPOSE)[4]!));
     expect(elsewhere).toBeInstanceOf(Promise);
     expect(await elsewhere).toMatchObject([{ values: [PAN] }]);
   });
@@ -376,6 +376,23 @@ describe('blind indexes', () => {
     expect(searched).toHaveLength(2);
     expect(searched[0]).toEqual(sealed!.indexes![0]);
     expect(searched[1]).not.toEqual(searched[0]);
+  });
+
+  it('refuse a value of another type before normalize sees it', async () => {
+    const bench = await openBench();
+    const seen: unknown[] = [];
+    const mail = bench.seal.column({
+      ...{ purpose: PURPOSE, entity: 'people', field: 'mail', codec: 'string' },
+      blindIndex: {
+        normalize: (value: string) => {
+          seen.push(value);
+          return value.trim();
+        },
+      },
+    });
+    thrown(() => bench.seal.sealRows([{ column: mail, values: [42] }]), 'ERR_SEAL_TYPE');
+    thrown(() => bench.seal.searchIndexes(mail, 42), 'ERR_SEAL_TYPE');
+    expect(seen).toEqual([]);
   });
 
   it('refuse columns without one, nothing to search, and a normalize that fails, which could quote the value', async () => {
