@@ -22,6 +22,16 @@ async function failureOf(bench: Bench, cell: Uint8Array): Promise<FieldSealError
   return (await openPans(bench, [cell])).failures?.get(0);
 }
 
+describe('opening under a key that is not here', () => {
+  it('loads it once for the padded and the other cells of a page', async () => {
+    const bench = await benchWithOldKeys(1);
+    const [fingerprint] = bench.old;
+    const cells = [0, 16, 0].map((pad) => cellUnder(bench.source, fingerprint!, { pad }));
+    expect((await openPans(bench, cells)).values).toEqual([PAN, PAN, PAN]);
+    expect(bench.seal.stats().unwraps).toBe(1);
+  });
+});
+
 describe('opening while the key source is in trouble', () => {
   it('reports each row whose key is out of reach, and opens the others', async () => {
     const bench = await benchWithOldKeys(1);
@@ -269,7 +279,9 @@ describe('the time a key is held', () => {
 describe('a full keyring', () => {
   it('opens a page with more keys than it keeps', async () => {
     const bench = await benchWithOldKeys(20, { keyring: { max: 2 } });
-    const cells = bench.old.map((fingerprint, i) => cellUnder(bench.source, fingerprint, `card ${i}`));
+    const cells = bench.old.map((fingerprint, i) =>
+      cellUnder(bench.source, fingerprint, { value: `card ${i}` }),
+    );
     const { values, failures } = await openPans(bench, cells);
     expect(failures).toBeUndefined();
     expect(values).toEqual(bench.old.map((_, i) => `card ${i}`));

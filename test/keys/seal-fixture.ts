@@ -66,9 +66,13 @@ export async function openPans(
 }
 
 /** A cell of `cards.pan` that another process sealed under this key. */
-export function cellUnder(source: MemorySource, fingerprint: string, value = '4111111111111111'): Buffer {
+export function cellUnder(
+  source: MemorySource,
+  fingerprint: string,
+  { value = '4111111111111111', pad = 0 } = {},
+): Buffer {
   const key = source.dataKey(PURPOSE, fingerprint);
-  return sealCells('aes-256-siv', PAN_CELLS, [value], [key]).cells[0]!;
+  return sealCells('aes-256-siv', cellColumn({ ...PAN_CELLS, pad }), [value], [key]).cells[0]!;
 }
 
 export async function rejection(work: Promise<unknown>, code: ErrorCode): Promise<FieldSealError> {

@@ -34,6 +34,15 @@ describe('7 raw results', () => {
     expect(JSON.stringify(raw)).not.toContain(PAN);
   });
 
+  it('are opened and put back under a name that the database would cut', async () => {
+    const repository = shop.dataSource.getRepository(Card);
+    const query = repository.createQueryBuilder('c'.repeat(60));
+    const { raw, entities } = await query.getRawAndEntities<Record<string, unknown>>();
+    expect(entities[0]?.pan).toBe(PAN);
+    expect(Object.values(raw[0]!).some((value) => isCellHiding(value, PAN))).toBe(true);
+    expect(JSON.stringify(raw)).not.toMatch(/4111111111111111|opened/u);
+  });
+
   it('are cells in a stream', async (context) => {
     needs(context, 'streams');
     const stream = await builder().stream();
