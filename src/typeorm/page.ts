@@ -60,11 +60,11 @@ function putValues(
 }
 
 /** The raw rows as the database gave them. */
-export function putCellsBack(columns: readonly PageColumn[], rows: readonly Row[]): void {
-  for (const { rawName } of columns) {
+export function putCellsBack(names: readonly string[], rows: readonly Row[]): void {
+  for (const name of names) {
     for (const row of rows) {
-      const value = row[rawName];
-      if (value instanceof OpenedValue) row[rawName] = value.cell;
+      const value = row[name];
+      if (value instanceof OpenedValue) row[name] = value.cell;
     }
   }
 }
@@ -108,9 +108,9 @@ function refuseMovedIndex(
   values: readonly unknown[],
 ): void {
   const rawName = column.index && rawNameOf(column.index);
-  if (rawName === undefined) return;
   rows.forEach((row, at) => {
-    const stored = asCell(row[rawName]);
+    // An index that is not in the rows says nothing for them.
+    const stored = rawName === undefined ? null : asCell(row[rawName]);
     // Of a value that stayed sealed nobody knows the index.
     if (isSealed(values[at])) return;
     if (values[at] === null && stored === null) return;

@@ -11,10 +11,19 @@ import {
   type SelectSelection,
 } from './internals.js';
 import { withoutCriteria } from './not-found.js';
-import { openPage, putCellsBack, type PageColumn, type RawNameOf } from './page.js';
+import { openPage, putCellsBack, type PageColumn } from './page.js';
 import type { BuilderContext } from './query-builders.js';
 import { rawNames } from './raw-names.js';
 import { rewriteWhere } from './where.js';
+
+/** What a statement selects of an alias with encrypted columns. */
+interface SelectedAlias {
+  readonly alias: string;
+  readonly columns: readonly EncryptedColumn[];
+  /** Those that rows are searched by. */
+  readonly searched: readonly EncryptedColumn[];
+  readonly selects: readonly SelectSelection[];
+}
 
 export function selectBuilder(
   context: BuilderContext,
@@ -24,6 +33,9 @@ export function selectBuilder(
   const namesOf = rawNames(dataSource.driver.maxAliasLength ?? 0);
 
   return class FieldSealSelectQueryBuilder extends Plain {
+    /** Filled while the SQL of a load is made. */
+    #selected: SelectedAlias[] | undefined;
+
     override buildWhere(
       where: unknown,
       metadata: EntityMetadata,
@@ -46,7 +58,9 @@ export function selectBuilder(
       const selects = super.buildEscapedEntityColumnSelects(aliasName, metadata);
       const encrypted = columnsOf(metadata);
       if (encrypted.length === 0) return selects;
-      const columns = encrypted.filter((column) => isBoundAtAll(column) || this.isSearched(column));
+      const searched = encrypted.filter((column) => this.isSearched(column));
+      this.#selected?.push({ alias: aliasName, columns: encrypted, searched, selects });
+      const columns = encrypted.filter((column) => isBoundAtAll(column) || searched.includes(column));
       if (columns.length === 0) return selects;
       const selected = new Set(selects.map(({ selection }) => selection));
       const expression = (column: ColumnMetadata) => selectionOf(this, aliasName, column);
@@ -64,24 +78,30 @@ export function selectBuilder(
     }
 
     override loadRawResults(queryRunner: QueryRunner): Promise<Row[]> {
-      return this.#loadCells(queryRunner).then((rows) => this.#openRows(rows));
+      // Raw results and counts are asked for as the database has them. Pagination over joins loads the rows of its page
+      // by a copy that is not said to load entities, and is the only one with ids appended.
+      const { queryEntity, extraAppendedAndWhereCondition: pageIds } = this.expressionMap;
+      // The builder may be changed, or asked for a count, while its rows are on the way.
+      const selected: SelectedAlias[] = (this.#selected = []);
+      const loaded = this.#loadCells(queryRunner);
+      this.#selected = undefined;
+      return queryEntity || pageIds ? loaded.then((rows) => this.#openRows(rows, selected)) : loaded;
     }
 
-    /** TypeORM makes a key for the query result cache of every statement, even where there is no such cache. */
+    /**
+     * Makes the SQL before it waits. TypeORM makes a key for the query result cache of every statement, even where there
+     * is no such cache.
+     */
     #loadCells(queryRunner: QueryRunner): Promise<Row[]> {
       if (dataSource.queryResultCache) return super.loadRawResults(queryRunner);
       const [sql, parameters] = this.getQueryAndParameters();
       return queryRunner.query(sql, parameters, true).then(({ records }) => records as Row[]);
     }
 
-    #openRows(rows: Row[]): Ready<Row[]> {
-      // Raw results and counts are asked for as the database has them. Pagination over joins loads the rows of its page
-      // by a copy that is not said to load entities, and is the only one with ids appended.
-      const { queryEntity, extraAppendedAndWhereCondition: pageIds } = this.expressionMap;
-      if ((!queryEntity && !pageIds) || rows.length === 0) return rows;
-      const columns = this.#pageColumns(rows[0]!);
-      if (columns.length === 0) return rows;
-      return whenReady(openPage(open, seal, columns, rows), () => rows);
+    #openRows(rows: Row[], selected: readonly SelectedAlias[]): Ready<Row[]> {
+      const [first] = rows;
+      const columns = first ? this.#pageColumns(first, selected) : [];
+      return columns.length === 0 ? rows : whenReady(openPage(open, seal, columns, rows), () => rows);
     }
 
     override executeEntitiesAndRawResults(
@@ -89,7 +109,7 @@ export function selectBuilder(
     ): ReturnType<SelectInternals['executeEntitiesAndRawResults']> {
       return super.executeEntitiesAndRawResults(queryRunner).then((results) => {
         const [first] = results.raw;
-        if (first) putCellsBack(this.#pageColumns(first), results.raw);
+        if (first) putCellsBack(this.#cellNames(first), results.raw);
         return results;
       });
     }
@@ -99,30 +119,35 @@ export function selectBuilder(
     }
 
     /** The encrypted columns in the rows, with the names that TypeORM gave them there. */
-    #pageColumns(row: Row): PageColumn[] {
+    #pageColumns(row: Row, selected: readonly SelectedAlias[]): PageColumn[] {
       const found: PageColumn[] = [];
-      for (const { name, hasMetadata, metadata } of this.expressionMap.aliases) {
-        const encrypted = hasMetadata ? columnsOf(metadata) : [];
-        if (encrypted.length === 0) continue;
-        const rawNameOf = this.#selected(name, metadata);
-        for (const { column, cell, key } of namesOf(name, encrypted)) {
+      for (const { alias, columns, searched, selects } of selected) {
+        const rawNameOf = (column: ColumnMetadata) => {
+          const selection = selectionOf(this, alias, column);
+          return selects.find((select) => select.selection === selection)?.aliasName;
+        };
+        for (const { column, cell, key } of namesOf(alias, columns)) {
           const rawName = cell ?? rawNameOf(column.cell);
           if (rawName === undefined || row[rawName] === undefined) continue;
           const keyName = key ?? rawNameOf(column.key);
-          found.push({ column, rawName, keyName, rawNameOf, searched: this.isSearched(column) });
+          found.push({ column, rawName, keyName, rawNameOf, searched: searched.includes(column) });
         }
       }
       return found;
     }
 
-    /** Finds columns of one alias by what the statement selects. Most pages need no more than the names of the rule. */
-    #selected(alias: string, metadata: EntityMetadata): RawNameOf {
-      let selects: readonly SelectSelection[] | undefined;
-      return (column) => {
-        selects ??= this.buildEscapedEntityColumnSelects(alias, metadata);
-        const selection = selectionOf(this, alias, column);
-        return selects.find((select) => select.selection === selection)?.aliasName;
-      };
+    /** Names that cells may have in the rows, which a copy of this builder may have loaded. */
+    #cellNames(row: Row): readonly string[] {
+      const names: string[] = [];
+      for (const { name, hasMetadata, metadata } of this.expressionMap.aliases) {
+        const columns = hasMetadata ? columnsOf(metadata) : [];
+        if (columns.length === 0) continue;
+        for (const { cell } of namesOf(name, columns)) {
+          if (cell === undefined) return Object.keys(row);
+          names.push(cell);
+        }
+      }
+      return names;
     }
 
     #indexIfSearched(column: EncryptedColumn): ColumnMetadata[] {

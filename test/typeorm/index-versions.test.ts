@@ -79,6 +79,18 @@ describe('while both versions live', () => {
       both.dataSource.manager.createQueryBuilder(Person, 'person').where({ mail: 'one@x.org' });
     for (const query of [search(), search().disableEscaping(), search()])
       await expect(query.getMany()).rejects.toMatchObject({ code: 'ERR_OPEN_FAILED' });
+    // Nor does it help to change the builder, or to ask it for a count, while its rows are on the way.
+    for (const meanwhile of [
+      (query: ReturnType<typeof search>) => query.select('person.id'),
+      (query: ReturnType<typeof search>) => query.disableEscaping(),
+      (query: ReturnType<typeof search>) => query.getCount(),
+    ]) {
+      const query = search();
+      const found = query.getMany();
+      const other = meanwhile(query);
+      await expect(found).rejects.toMatchObject({ code: 'ERR_OPEN_FAILED' });
+      if (other instanceof Promise) await other;
+    }
     await first.database.query('UPDATE indexed_people SET mail_bidx = $1 WHERE id = 3', [
       Buffer.alloc(16, 3),
     ]);
