@@ -7,7 +7,7 @@ import { noteActiveRecord } from './active-record.js';
 import { familyOf, refuseLateAttach, withTypesOf } from './column-types.js';
 import { addChecks } from './check-constraints.js';
 import { bindColumns, type ColumnsOf } from './encrypted-column.js';
-import { sealingManager } from './entity-manager.js';
+import { sealingManagers } from './entity-manager.js';
 import { makeFallback } from './fallback-subscriber.js';
 import { columnInternals, internalsOf, override, type EntityManagerInternals } from './internals.js';
 import { makeOpener, ON_UNOPENABLE, type OnUnopenable } from './opener.js';
@@ -106,12 +106,13 @@ export function attachFieldSeal<T extends DataSource>(
     ...parsed,
   };
   const builders = makeBuilders(context);
+  const createEntityManager = internals.createEntityManager.bind(dataSource);
   const { subscriber, openLater } = makeFallback(dataSource, seal, open, resolve);
 
-  const SealingManager = sealingManager(internals.manager);
-  const guarded = (manager: EntityManagerInternals): EntityManagerInternals => {
+  const makeSealing = sealingManagers(internals.manager);
+  const guard = (manager: EntityManagerInternals): void => {
+    makeSealing(manager);
     if (parsed.insertOnly) refuseUnknownParents(dataSource, manager, resolve);
-    return manager;
   };
 
   whenMetadataIsBuilt(dataSource, () => {
@@ -135,11 +136,12 @@ export function attachFieldSeal<T extends DataSource>(
   override(internals, 'createQueryBuilder', (...args) =>
     asSealing(dataSource, builders, createQueryBuilder(...args)),
   );
-  override(internals, 'createEntityManager', (queryRunner) =>
-    guarded(new SealingManager(dataSource, queryRunner)),
-  );
-  Object.setPrototypeOf(internals.manager, SealingManager.prototype as object);
-  guarded(internals.manager);
+  override(internals, 'createEntityManager', (queryRunner) => {
+    const manager = createEntityManager(queryRunner);
+    guard(manager);
+    return manager;
+  });
+  guard(internals.manager);
   return dataSource;
 }
 

@@ -1,19 +1,18 @@
 /** The methods of an entity manager that an attached data source replaces; repositories and Active Record call them. */
-import type { DataSource, QueryRunner } from 'typeorm';
 import type { EntityManagerInternals } from './internals.js';
 import { withoutCriteria } from './not-found.js';
 
-type ManagerClass = new (dataSource: DataSource, queryRunner?: QueryRunner) => EntityManagerInternals;
+type ManagerClass = new (...args: never[]) => EntityManagerInternals;
 
 /**
- * A class of managers that are ours, over the one of this example. Every query runner has a manager of its own, so what
- * is done to one costs each query: replacing its methods was measured at 6 µs.
+ * Makes managers of one kind ours. Every query runner has a manager of its own, so what is done to one costs each query:
+ * a prototype is one assignment, where replacing the methods of the instance was measured at 6 µs.
  */
-export function sealingManager(example: EntityManagerInternals): ManagerClass {
+export function sealingManagers(example: EntityManagerInternals): (manager: EntityManagerInternals) => void {
   const Plain = example.constructor as ManagerClass;
 
-  /** Has no members of its own: a manager that is there already becomes one by its prototype. */
-  return class FieldSealEntityManager extends Plain {
+  /** Has no members of its own, since no constructor of it runs. */
+  class FieldSealEntityManager extends Plain {
     override findOneOrFail(...args: Parameters<EntityManagerInternals['findOneOrFail']>): Promise<unknown> {
       return withoutCriteria(super.findOneOrFail(...args));
     }
@@ -40,5 +39,9 @@ export function sealingManager(example: EntityManagerInternals): ManagerClass {
     override async restore(...args: unknown[]): Promise<unknown> {
       return await super.restore(...args);
     }
+  }
+
+  return (manager) => {
+    Object.setPrototypeOf(manager, FieldSealEntityManager.prototype);
   };
 }
