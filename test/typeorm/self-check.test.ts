@@ -43,6 +43,24 @@ describe('self-check', () => {
   });
 });
 
+describe('entity managers', () => {
+  it('stay those that the data source makes', async () => {
+    const source = dataSourceOf(shop.database.url, [Card, Customer]);
+    const make = source.createEntityManager.bind(source);
+    source.createEntityManager = (runner) => Object.assign(make(runner), { mark: 'own' });
+    const attached = await attachFieldSeal(source, shop.seal).initialize();
+    const runner = attached.createQueryRunner();
+    try {
+      expect(runner.manager).toHaveProperty('mark', 'own');
+      const nobody = runner.manager.findOneByOrFail(Card, { pan: '4000000000000002' });
+      await expect(nobody).rejects.toThrow(/criteria that are not shown/);
+    } finally {
+      await runner.release();
+      await attached.destroy();
+    }
+  });
+});
+
 describe('fallback', () => {
   it('opens what a builder hydrated that was made without the data source', async () => {
     const customer = Object.assign(new Customer(), { name: 'Ada', phone: null, cards: [] });
