@@ -5,7 +5,7 @@
 import { createCipheriv, createSecretKey, type KeyObject } from 'node:crypto';
 import { endianness } from 'node:os';
 import { BlockCipher, CipherFault } from './block-cipher.js';
-import { BLOCK_BYTES, BLOCK_WORDS, Blocks } from './blocks.js';
+import { BLOCK_BYTES, BLOCK_WORDS, Blocks, copyBlock, xorBlock } from './blocks.js';
 import { CmacKey, double, type Messages } from './cmac.js';
 
 /** Texts in blocks with room for their MACs; zero behind each one's end. */
@@ -21,8 +21,15 @@ export interface Texts {
 
 /** D of S2V after some components, and D doubled, as the next component wants it. */
 export interface S2vStart {
-  readonly d: Uint32Array;
-  readonly doubled: Uint32Array;
+  readonly d: Blocks;
+  readonly doubled: Blocks;
+}
+
+/** A block for each text: that of text i is block `starts[i] + offset`. */
+export interface BlockOfEach {
+  readonly blocks: Blocks;
+  readonly starts: Int32Array;
+  readonly offset: number;
 }
 
 /** From so many blocks on, a fresh AES-CTR object costs less than writing counters here. Measured. */
@@ -51,21 +58,19 @@ export class SivKey {
 
   /** S2V over the components before the text (RFC 5297, 2.4). */
   start(components: readonly Uint8Array[]): S2vStart {
-    const state = new Blocks(1);
-    state.words.set(this.mac.macOf(new Uint8Array(BLOCK_BYTES)));
+    const d = this.mac.macOf(new Uint8Array(BLOCK_BYTES));
     for (const component of components) {
-      double(state, 0);
-      const mac = this.mac.macOf(component);
-      for (let w = 0; w < BLOCK_WORDS; w++) state.words[w]! ^= mac[w]!;
+      double(d, 0);
+      xorBlock(this.mac.macOf(component), 0, d, 0);
     }
-    const d = state.words.slice();
-    double(state, 0);
-    return { d, doubled: state.words.slice() };
+    const doubled = new Blocks(1);
+    copyBlock(d, 0, doubled, 0);
+    double(doubled, 0);
+    return { d, doubled };
   }
 
   /** Ends S2V: block i of `states` holds D for text i, and then its tag. */
   tag(batch: Texts, states: Blocks): void {
-    messages.wipe();
     messages.reserve(batch.textBlocks);
     messages.bytes.set(batch.texts.view(batch.textBlocks));
     try {
@@ -78,7 +83,7 @@ export class SivKey {
   }
 
   /** Fills `stream` with the key streams of the tags in `tags`, at the places of the texts. */
-  keyStreams(batch: Texts, tags: Blocks, stream: Blocks): void {
+  keyStreams(batch: Texts, tags: BlockOfEach, stream: Blocks): void {
     stream.reserve(batch.textBlocks);
     if (batch.n === 1 && batch.counts[0]! >= CTR_BLOCKS) {
       this.#longStream(batch.counts[0]!, tags, stream);
@@ -100,12 +105,14 @@ export class SivKey {
       messages.bytes[start * BLOCK_BYTES + length] = 0x80;
     }
     const end = start * BLOCK_BYTES + (short ? BLOCK_BYTES : length);
-    if (end % BLOCK_BYTES === 0) {
-      const to = end / 4 - BLOCK_WORDS;
-      for (let w = 0; w < BLOCK_WORDS; w++) messages.words[to + w]! ^= states.words[i * BLOCK_WORDS + w]!;
+    if ((end & (BLOCK_BYTES - 1)) === 0) {
+      xorBlock(states, i, messages, (end >>> 4) - 1);
     } else {
+      const target = messages.bytes;
+      const source = states.bytes;
       const to = end - BLOCK_BYTES;
-      for (let b = 0; b < BLOCK_BYTES; b++) messages.bytes[to + b]! ^= states.bytes[i * BLOCK_BYTES + b]!;
+      const from = i * BLOCK_BYTES;
+      for (let b = 0; b < BLOCK_BYTES; b++) target[to + b]! ^= source[from + b]!;
     }
     this.mac.finish(messages, start, short ? BLOCK_BYTES : length);
   }
@@ -120,7 +127,7 @@ export class SivKey {
     into.bytes.set(all.blocks.view(all.n));
   }
 
-  #longStream(count: number, tags: Blocks, stream: Blocks): void {
+  #longStream(count: number, tags: BlockOfEach, stream: Blocks): void {
     const counter = new Blocks(1);
     writeCounters(tags, 0, counter, 0, 1);
     const context = createCipheriv(
@@ -140,12 +147,13 @@ export class SivKey {
  * Counter blocks of text i: both masks first, so that the low 32 bits never carry into the next word for texts shorter
  * than 2^31 blocks.
  */
-function writeCounters(tags: Blocks, i: number, to: Blocks, start: number, count: number): void {
-  const from = i * BLOCK_WORDS;
-  const w0 = tags.words[from]!;
-  const w1 = tags.words[from + 1]!;
-  const w2 = tags.words[from + 2]! & COUNTER_MASK;
-  const w3 = tags.words[from + 3]! & COUNTER_MASK;
+function writeCounters(tags: BlockOfEach, i: number, to: Blocks, start: number, count: number): void {
+  const tag = tags.blocks.words;
+  const from = (tags.starts[i]! + tags.offset) * BLOCK_WORDS;
+  const w0 = tag[from]!;
+  const w1 = tag[from + 1]!;
+  const w2 = tag[from + 2]! & COUNTER_MASK;
+  const w3 = tag[from + 3]! & COUNTER_MASK;
   const low = toBigEndian(w3);
   const { words } = to;
   for (let j = 0; j < count; j++) {

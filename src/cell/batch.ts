@@ -3,7 +3,7 @@
  * and plain XOR of words serve them all.
  */
 import type { CellColumn } from './column.js';
-import { BLOCK_BYTES, BLOCK_WORDS, Blocks } from './blocks.js';
+import { BLOCK_BYTES, Blocks, copyBlock, isSameBlock } from './blocks.js';
 import { blocksOf } from './cmac.js';
 import { HEADER_BYTES, MARKER } from './header.js';
 
@@ -39,7 +39,7 @@ export class Batch<C extends CellsOf = CellsOf> {
   of!: BatchOf;
   n = 0;
   /** What each cell belongs to; cells of one column follow one another. */
-  readonly parts: C[] = [];
+  readonly parts = new Array<C | undefined>(MAX_CELLS).fill(undefined);
   /** Row of each cell. */
   readonly rows = new Int32Array(MAX_CELLS);
   /** Bytes, first block and blocks of each text in `texts`; an empty text takes a block. */
@@ -59,7 +59,6 @@ export class Batch<C extends CellsOf = CellsOf> {
 
   begin(of: BatchOf): void {
     this.of = of;
-    this.parts.length = 0;
     this.n = 0;
     this.textBlocks = 0;
     this.frameBlocks = 0;
@@ -71,9 +70,9 @@ export class Batch<C extends CellsOf = CellsOf> {
    */
   add(part: C, row: number, length: number, overhead: number): boolean {
     const i = this.n;
-    const frame = FRAME_HEADER_BLOCKS + Math.ceil((length + overhead) / BLOCK_BYTES);
+    const frame = FRAME_HEADER_BLOCKS + ((length + overhead + BLOCK_BYTES - 1) >>> 4);
     if (i === MAX_CELLS || (i > 0 && this.frameBlocks + frame > FULL_BLOCKS)) return false;
-    this.parts.push(part);
+    this.parts[i] = part;
     this.rows[i] = row;
     this.lengths[i] = length;
     this.starts[i] = this.textBlocks;
@@ -102,19 +101,16 @@ export class Batch<C extends CellsOf = CellsOf> {
     return this.frameStarts[i]! * BLOCK_BYTES + FRAME_GAP;
   }
 
-  writeHeader(i: number, fingerprint: Uint32Array): void {
+  writeHeader(i: number, fingerprint: Blocks): void {
     const at = this.frameAt(i);
     this.frames.bytes[at] = MARKER;
     this.frames.bytes[at + 1] = this.of.byteOne;
-    const to = (this.frameStarts[i]! + FINGERPRINT_BLOCK) * BLOCK_WORDS;
-    for (let w = 0; w < BLOCK_WORDS; w++) this.frames.words[to + w] = fingerprint[w]!;
+    copyBlock(fingerprint, 0, this.frames, this.frameStarts[i]! + FINGERPRINT_BLOCK);
   }
 
   /** Whether cell i names this key. */
-  hasFingerprint(i: number, fingerprint: Uint32Array): boolean {
-    const from = (this.frameStarts[i]! + FINGERPRINT_BLOCK) * BLOCK_WORDS;
-    for (let w = 0; w < BLOCK_WORDS; w++) if (this.frames.words[from + w] !== fingerprint[w]) return false;
-    return true;
+  hasFingerprint(i: number, fingerprint: Blocks): boolean {
+    return isSameBlock(fingerprint, 0, this.frames, this.frameStarts[i]! + FINGERPRINT_BLOCK);
   }
 
   /** Binding of cell i. */
@@ -128,8 +124,8 @@ export class Batch<C extends CellsOf = CellsOf> {
 
   /** Also lets the cells go: the batch outlives their page. */
   wipe(): void {
+    for (let i = 0; i < this.n; i++) this.parts[i] = undefined;
     this.n = 0;
-    this.parts.length = 0;
     this.texts.wipe();
     this.frames.wipe();
   }

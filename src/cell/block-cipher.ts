@@ -3,7 +3,7 @@
  * A context that ever answered unexpectedly is thrown away, since everything after it could be silently wrong.
  */
 import { type Cipher, createCipheriv, type KeyObject } from 'node:crypto';
-import { BLOCK_BYTES, BLOCK_WORDS, Blocks, copyBlock } from './blocks.js';
+import { BLOCK_BYTES, Blocks, copyBlock, isSameBlock, xorBlock } from './blocks.js';
 
 /** Blocks of a message that are copied behind the last output block, to make do with one call. */
 const HEAD_BLOCKS = 255;
@@ -49,13 +49,13 @@ export class BlockCipher {
 export class CbcChain {
   readonly #key: KeyObject;
   /** AES(0). */
-  readonly #ofZero: Uint32Array;
+  readonly #ofZero: Blocks;
   readonly #previous = new Blocks(1);
   /** The last output block and the beginning of a message. */
   readonly #head = new Blocks();
   #context: Cipher | undefined;
 
-  constructor(key: KeyObject, ofZero: Uint32Array) {
+  constructor(key: KeyObject, ofZero: Blocks) {
     this.#key = key;
     this.#ofZero = ofZero;
   }
@@ -93,11 +93,11 @@ export class CbcChain {
     try {
       copyBlock(this.#previous, 0, head, 0);
       head.bytes.set(message.bytes.subarray(start * BLOCK_BYTES, (start + count) * BLOCK_BYTES), BLOCK_BYTES);
-      for (let w = 0; w < BLOCK_WORDS; w++) head.words[BLOCK_WORDS + w]! ^= this.#ofZero[w]!;
+      xorBlock(this.#ofZero, 0, head, 1);
       const output = updateWhole(context, head.view(count + 1));
       for (let b = 0; b < BLOCK_BYTES; b++) head.bytes[b] = output[b]!;
       this.#keepLast(output);
-      this.#checkStep(head.words);
+      this.#checkStep();
     } finally {
       head.wipe();
     }
@@ -110,10 +110,8 @@ export class CbcChain {
     output.fill(0);
   }
 
-  #checkStep(first: Uint32Array): void {
-    let difference = 0;
-    for (let w = 0; w < BLOCK_WORDS; w++) difference |= first[w]! ^ this.#ofZero[w]!;
-    if (difference !== 0) throw new CipherFault('The AES-CBC context lost step.');
+  #checkStep(): void {
+    if (!isSameBlock(this.#head, 0, this.#ofZero, 0)) throw new CipherFault('The AES-CBC context lost step.');
   }
 }
 

@@ -61,6 +61,7 @@ export class Blocks {
 
   /** Zeroes everything that was reserved since the last wipe. */
   wipe(): void {
+    if (this.#reserved === 0) return;
     const words = this.#reserved * BLOCK_WORDS;
     const all = this.words;
     if (words > SMALL_BYTES / 4) all.fill(0, 0, words);
@@ -77,11 +78,40 @@ export class Blocks {
   }
 }
 
+// Written out: the compiler does not unroll loops, and these run several times for each cell.
+
 export function copyBlock(from: Blocks, fromBlock: number, to: Blocks, toBlock: number): void {
   const source = from.words;
   const target = to.words;
-  for (let w = 0; w < BLOCK_WORDS; w++)
-    target[toBlock * BLOCK_WORDS + w] = source[fromBlock * BLOCK_WORDS + w]!;
+  const s = fromBlock * BLOCK_WORDS;
+  const t = toBlock * BLOCK_WORDS;
+  target[t] = source[s]!;
+  target[t + 1] = source[s + 1]!;
+  target[t + 2] = source[s + 2]!;
+  target[t + 3] = source[s + 3]!;
+}
+
+/** XORs one block into another. */
+export function xorBlock(from: Blocks, fromBlock: number, to: Blocks, toBlock: number): void {
+  const source = from.words;
+  const target = to.words;
+  const s = fromBlock * BLOCK_WORDS;
+  const t = toBlock * BLOCK_WORDS;
+  target[t]! ^= source[s]!;
+  target[t + 1]! ^= source[s + 1]!;
+  target[t + 2]! ^= source[s + 2]!;
+  target[t + 3]! ^= source[s + 3]!;
+}
+
+/** Compares all 16 bytes whatever they are. */
+export function isSameBlock(one: Blocks, oneBlock: number, other: Blocks, otherBlock: number): boolean {
+  const a = one.words;
+  const b = other.words;
+  const i = oneBlock * BLOCK_WORDS;
+  const j = otherBlock * BLOCK_WORDS;
+  const difference =
+    (a[i]! ^ b[j]!) | (a[i + 1]! ^ b[j + 1]!) | (a[i + 2]! ^ b[j + 2]!) | (a[i + 3]! ^ b[j + 3]!);
+  return difference === 0;
 }
 
 function wordsOf(bytes: Buffer): Uint32Array {

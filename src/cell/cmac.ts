@@ -1,7 +1,7 @@
 /** AES-CMAC (NIST SP 800-38B, RFC 4493) of many messages at once. */
 import type { KeyObject } from 'node:crypto';
 import { BlockCipher, CbcChain } from './block-cipher.js';
-import { BLOCK_BYTES, BLOCK_WORDS, Blocks, copyBlock } from './blocks.js';
+import { BLOCK_BYTES, Blocks, copyBlock, xorBlock } from './blocks.js';
 
 /** Messages in blocks, each finished by {@link CmacKey.finish}. */
 export interface Messages {
@@ -16,38 +16,34 @@ export interface Messages {
 export class CmacKey {
   readonly #cipher: BlockCipher;
   readonly #chain: CbcChain;
-  readonly #ofZero: Uint32Array;
+  readonly #ofZero = new Blocks(1);
   /** XORed into the last block of a message that fills it (K1 in the standard). */
-  readonly #whole: Uint32Array;
+  readonly #whole = new Blocks(1);
   /** XORed into the last block of a message that was padded (K2 in the standard). */
-  readonly #padded: Uint32Array;
+  readonly #padded = new Blocks(1);
   readonly #rounds = new Blocks();
+  /** Messages that are made in rounds and still have a block. */
+  #active = new Int32Array(16);
 
   constructor(key: KeyObject) {
     this.#cipher = new BlockCipher(key);
-    const block = new Blocks(1);
-    this.#cipher.encipher(block, 1);
-    this.#ofZero = block.words.slice();
-    double(block, 0);
-    this.#whole = block.words.slice();
-    double(block, 0);
-    this.#padded = block.words.slice();
-    block.bytes.fill(0);
+    this.#cipher.encipher(this.#ofZero, 1);
+    copyBlock(this.#ofZero, 0, this.#whole, 0);
+    double(this.#whole, 0);
+    copyBlock(this.#whole, 0, this.#padded, 0);
+    double(this.#padded, 0);
     this.#chain = new CbcChain(key, this.#ofZero);
   }
 
   /** Prepares the last block of a message of `length` bytes, the rest of the last block being zero. */
   finish(blocks: Blocks, start: number, length: number): void {
-    const whole = length !== 0 && length % BLOCK_BYTES === 0;
-    const last = start + (length === 0 ? 0 : Math.ceil(length / BLOCK_BYTES) - 1);
+    const whole = length !== 0 && (length & (BLOCK_BYTES - 1)) === 0;
     if (!whole) blocks.bytes[start * BLOCK_BYTES + length] = 0x80;
-    const mask = whole ? this.#whole : this.#padded;
-    const { words } = blocks;
-    for (let w = 0; w < BLOCK_WORDS; w++) words[last * BLOCK_WORDS + w]! ^= mask[w]!;
+    xorBlock(whole ? this.#whole : this.#padded, 0, blocks, start + blocksOf(length) - 1);
   }
 
-  /** CMAC of one message, in 4 words. */
-  macOf(message: Uint8Array): Uint32Array {
+  /** CMAC of one message, in one block. */
+  macOf(message: Uint8Array): Blocks {
     const blocks = new Blocks(blocksOf(message.length));
     blocks.bytes.set(message);
     this.finish(blocks, 0, message.length);
@@ -57,7 +53,7 @@ export class CmacKey {
       into,
     );
     blocks.bytes.fill(0);
-    return into.words;
+    return into;
   }
 
   /** Makes the MAC of every block of `blocks` that is a message of its own and finished, in place. */
@@ -69,23 +65,24 @@ export class CmacKey {
   mac(messages: Messages, into: Blocks): void {
     const { blocks, starts, counts, n } = messages;
     const limit = roundLimit(counts, n);
-    const short: number[] = [];
+    if (n > this.#active.length) this.#active = new Int32Array(n);
+    let short = 0;
     for (let i = 0; i < n; i++) {
       if (counts[i]! > limit) this.#chain.mac(blocks, starts[i]!, counts[i]!, into, i);
-      else short.push(i);
+      else this.#active[short++] = i;
     }
-    if (short.length > 0) this.#macInRounds(messages, short, into);
+    if (short > 0) this.#macInRounds(messages, short, into);
   }
 
   /** Round k enciphers block k of every message that has one. */
-  #macInRounds({ blocks, starts, counts }: Messages, active: number[], into: Blocks): void {
+  #macInRounds({ blocks, starts, counts }: Messages, n: number, into: Blocks): void {
     const state = this.#rounds;
-    let live = active.length;
-    // After a fault the state of the failed batch is still there.
-    state.wipe();
+    const active = this.#active;
+    let live = n;
     state.reserve(live);
+    for (let j = 0; j < live; j++) copyBlock(blocks, starts[active[j]!]!, state, j);
     for (let round = 0; live > 0; round++) {
-      for (let j = 0; j < live; j++) xorBlock(blocks, starts[active[j]!]! + round, state, j);
+      if (round > 0) for (let j = 0; j < live; j++) xorBlock(blocks, starts[active[j]!]! + round, state, j);
       this.#cipher.encipher(state, live);
       let still = 0;
       for (let j = 0; j < live; j++) {
@@ -103,13 +100,13 @@ export class CmacKey {
   }
 
   close(): void {
-    for (const words of [this.#ofZero, this.#whole, this.#padded]) words.fill(0);
+    for (const block of [this.#ofZero, this.#whole, this.#padded]) block.bytes.fill(0);
   }
 }
 
 /** Blocks that a message takes; an empty one takes one. */
 export function blocksOf(length: number): number {
-  return length === 0 ? 1 : Math.ceil(length / BLOCK_BYTES);
+  return length === 0 ? 1 : (length + BLOCK_BYTES - 1) >>> 4;
 }
 
 /** Multiplies by x in GF(2^128), as NIST SP 800-38B and RFC 5297 do; no branch depends on the block. */
@@ -119,13 +116,6 @@ export function double(blocks: Blocks, block: number): void {
   const carry = bytes[at]! >> 7;
   for (let b = at; b < at + 15; b++) bytes[b] = (bytes[b]! << 1) | (bytes[b + 1]! >> 7);
   bytes[at + 15] = (bytes[at + 15]! << 1) ^ (carry * 0x87);
-}
-
-function xorBlock(from: Blocks, fromBlock: number, to: Blocks, toBlock: number): void {
-  const source = from.words;
-  const target = to.words;
-  for (let w = 0; w < BLOCK_WORDS; w++)
-    target[toBlock * BLOCK_WORDS + w]! ^= source[fromBlock * BLOCK_WORDS + w]!;
 }
 
 /**

@@ -1,6 +1,7 @@
 /** A DEK in this process. */
 import { inspect } from 'node:util';
 import { KeyError } from '../errors.js';
+import { Blocks } from './blocks.js';
 import { fingerprintBytes } from './fingerprint.js';
 import { identify, type KeyOwner, withRoot } from './key-schedule.js';
 import { SUITES, type Suite, type SuiteKey } from './suites.js';
@@ -13,13 +14,13 @@ export class DataKey {
   readonly fingerprint: string;
   /** 32 bytes, public: compare it in constant time with what the key store holds. */
   readonly commitment: Buffer;
-  readonly #words: Uint32Array;
+  readonly #block = new Blocks(1);
   #suites: ReadonlyMap<Suite, SuiteKey> | undefined;
 
   private constructor(fingerprint: string, commitment: Buffer, suites: ReadonlyMap<Suite, SuiteKey>) {
     this.fingerprint = fingerprint;
     this.commitment = commitment;
-    this.#words = new Uint32Array(new Uint8Array(fingerprintBytes(fingerprint)).buffer);
+    this.#block.bytes.set(fingerprintBytes(fingerprint));
     this.#suites = suites;
   }
 
@@ -58,9 +59,9 @@ export class DataKey {
     return this.#suites.get(suite)!;
   }
 
-  /** The 16 bytes of the fingerprint as the machine's words, for comparing with cells. */
-  get fingerprintWords(): Uint32Array {
-    return this.#words;
+  /** The 16 bytes of the fingerprint, for comparing with cells. */
+  get fingerprintBlock(): Blocks {
+    return this.#block;
   }
 
   toString(): string {

@@ -143,7 +143,7 @@ function takeValue(key: DataKey, byteOne: ByteOne, i: number): void {
   const row = batch.rows[i]!;
   const start = batch.textAt(i);
   let value: unknown;
-  if (batch.verified[i] === 1 && batch.hasFingerprint(i, key.fingerprintWords)) {
+  if (batch.verified[i] === 1 && batch.hasFingerprint(i, key.fingerprintBlock)) {
     const { bytes } = batch.texts;
     const end = start + batch.lengths[i]!;
     const textEnd = byteOne.padded ? unpaddedEnd(bytes, start, end) : end;

@@ -135,7 +135,7 @@ function sealBatch(page: Page, key: DataKey): void {
     batch.reserve();
     for (let i = 0; i < batch.n; i++) {
       writeValue(page, i);
-      batch.writeHeader(i, key.fingerprintWords);
+      batch.writeHeader(i, key.fingerprintBlock);
     }
     cipher.seal(batch);
     takeCells(page);

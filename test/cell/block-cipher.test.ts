@@ -101,7 +101,7 @@ describe('CbcChain', () => {
     const secret = createSecretKey(randomBytes(32));
     const zero = new Blocks(1);
     new BlockCipher(secret).encipher(zero, 1);
-    const chain = new CbcChain(secret, zero.words.slice());
+    const chain = new CbcChain(secret, zero);
     const into = new Blocks(1);
     for (const count of [1, 3, 254, 255, 256, 4351, 4352, 9000, 1]) {
       const message = new Blocks(count);
