@@ -26,10 +26,12 @@ interface Seen<C> extends CellGroup<C> {
 
 /**
  * By 4 bytes of the fingerprint, which differ unless somebody makes them alike; those few go by their text. Most pages
- * of a single row have one group, and make no map.
+ * of a single row have one group, and make neither map nor list.
  */
 export class CellGroups<C extends { readonly column: CellColumn }> {
   readonly #all: Seen<C>[] = [];
+  /** By the first byte of the fingerprint the group that was found last: mostly that of the next cell that has it. */
+  #near: (Seen<C> | undefined)[] | undefined;
   #byFour: Map<number, Seen<C>> | undefined;
   #alike: Map<string, Seen<C>> | undefined;
   #last: Seen<C> | undefined;
@@ -42,8 +44,11 @@ export class CellGroups<C extends { readonly column: CellColumn }> {
   add(of: C, row: number, cell: Uint8Array, byteOne: ByteOne): void {
     const { purpose } = of.column;
     let group = this.#last;
-    if (group === undefined || !isOf(group, purpose, cell))
-      this.#last = group = this.#find(purpose, cell, byteOne);
+    if (group === undefined || !isOf(group, purpose, cell)) {
+      group = this.#near?.[cell[FINGERPRINT_AT]!];
+      if (group === undefined || !isOf(group, purpose, cell)) group = this.#find(purpose, cell, byteOne);
+      this.#last = group;
+    }
     const { parts } = group;
     const part = parts[parts.length - 1];
     if (part?.of === of) part.rows.push(row);
@@ -53,14 +58,13 @@ export class CellGroups<C extends { readonly column: CellColumn }> {
   #find(purpose: string, cell: Uint8Array, byteOne: ByteOne): Seen<C> {
     if (this.#last === undefined) return this.#begin(purpose, cell, byteOne);
     this.#byFour ??= new Map([[fourOf(this.#last.first), this.#last]]);
+    this.#near ??= new Array<Seen<C> | undefined>(256).fill(undefined);
     const four = fourOf(cell);
-    const found = this.#byFour.get(four);
-    if (found === undefined) {
-      const seen = this.#begin(purpose, cell, byteOne);
-      this.#byFour.set(four, seen);
-      return seen;
-    }
-    return isOf(found, purpose, cell) ? found : this.#findAlike(purpose, cell, byteOne);
+    let found = this.#byFour.get(four);
+    if (found === undefined) this.#byFour.set(four, (found = this.#begin(purpose, cell, byteOne)));
+    else if (!isOf(found, purpose, cell)) return this.#findAlike(purpose, cell, byteOne);
+    this.#near[cell[FINGERPRINT_AT]!] = found;
+    return found;
   }
 
   #findAlike(purpose: string, cell: Uint8Array, byteOne: ByteOne): Seen<C> {

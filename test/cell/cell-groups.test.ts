@@ -76,7 +76,7 @@ describe('cell groups', () => {
       randomBytes(16).copy(other, 2);
       return other;
     });
-    const groups = group(cells);
-    expect(groups.map(({ rows }) => rows)).toEqual([...cells.keys()].map((row) => [row]));
+    const groups = group([...cells, ...cells]);
+    expect(groups.map(({ rows }) => rows)).toEqual([...cells.keys()].map((row) => [row, row + 5000]));
   });
 });
