@@ -99,6 +99,11 @@ export interface Searching {
   isSearched(column: EncryptedColumn): boolean;
 }
 
+export interface RawAndEntities {
+  readonly raw: Row[];
+  readonly entities: unknown[];
+}
+
 export interface SelectInternals extends QueryBuilderInternals, Searching {
   /** Turns the `where` of find options into SQL, level by level. */
   buildWhere(where: unknown, metadata: EntityMetadata, alias: string, embedPrefix?: string): string;
@@ -106,9 +111,11 @@ export interface SelectInternals extends QueryBuilderInternals, Searching {
   buildEscapedEntityColumnSelects(aliasName: string, metadata: EntityMetadata): SelectSelection[];
   /** The one place where rows come from the driver or the query result cache. */
   loadRawResults(queryRunner: QueryRunner): Promise<Row[]>;
-  /** Hydration; also returns the raw rows to `getRawAndEntities`. */
-  executeEntitiesAndRawResults(queryRunner: QueryRunner): Promise<{ raw: Row[]; entities: unknown[] }>;
+  /** All entities come from here, but those of `getManyAndCount`, which shows no raw rows. */
+  getRawAndEntities(): Promise<RawAndEntities>;
+  getOne(): Promise<unknown>;
   getOneOrFail(): Promise<unknown>;
+  getMany(): Promise<unknown[]>;
 }
 
 export interface InsertInternals extends QueryBuilderInternals {

@@ -51,7 +51,7 @@ export async function openRaw<R extends object>(
     if (rawName === undefined || copies[0]![rawName] === undefined) return [];
     return [{ column, rawName, keyName: rawNameOf(column.key), rawNameOf, searched: false }];
   });
-  await openPage(makeOpener(seal, parsed.onUnopenable), seal, columns, copies);
+  await openPage(makeOpener(seal, parsed.onUnopenable), seal, columns, copies, false);
   return copies.map((copy) => unboxed(copy) as R);
 }
 

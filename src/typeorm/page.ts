@@ -27,7 +27,8 @@ export interface PageColumn {
 }
 
 /**
- * Puts an {@link OpenedValue} in the place of every cell.
+ * Puts an {@link OpenedValue} in the place of every cell. Where nobody will put the cells back they are let go at once:
+ * those of a large page are most of what a collection of garbage during hydration would have to move.
  * @throws What the opener throws; then the rows are as they were.
  */
 export function openPage(
@@ -35,6 +36,7 @@ export function openPage(
   seal: Pick<FieldSealPages, 'searchIndexes'>,
   columns: readonly PageColumn[],
   rows: readonly Row[],
+  keepCells: boolean,
 ): Ready<void> {
   const page = columns.map((column) => cellsOf(column, rows));
   return whenReady(open(page), (opened) => {
@@ -42,7 +44,7 @@ export function openPage(
       if (column.searched) refuseMovedIndex(seal, column, rows, opened[i]!.values);
     });
     columns.forEach(({ rawName }, i) => {
-      putValues(rows, rawName, page[i]!.cells, opened[i]!.values);
+      putValues(rows, rawName, page[i]!.cells, opened[i]!.values, keepCells);
     });
   });
 }
@@ -52,10 +54,11 @@ function putValues(
   rawName: string,
   cells: readonly unknown[],
   values: readonly unknown[],
+  keepCells: boolean,
 ): void {
   for (let at = 0; at < rows.length; at++) {
     const cell = cells[at];
-    if (cell !== null) rows[at]![rawName] = new OpenedValue(values[at], cell);
+    if (cell !== null) rows[at]![rawName] = new OpenedValue(values[at], keepCells ? cell : undefined);
   }
 }
 

@@ -6,6 +6,7 @@ import {
   selectionOf,
   type BuilderClass,
   type ColumnMetadata,
+  type RawAndEntities,
   type Row,
   type SelectInternals,
   type SelectSelection,
@@ -35,6 +36,7 @@ export function selectBuilder(
   return class FieldSealSelectQueryBuilder extends Plain {
     /** Filled while the SQL of a load is made. */
     #selected: SelectedAlias[] | undefined;
+    #dropsRaw = false;
 
     override buildWhere(
       where: unknown,
@@ -83,35 +85,59 @@ export function selectBuilder(
       const { queryEntity, extraAppendedAndWhereCondition: pageIds } = this.expressionMap;
       // The builder may be changed, or asked for a count, while its rows are on the way.
       const selected: SelectedAlias[] = (this.#selected = []);
-      const loaded = this.#loadCells(queryRunner);
+      const keepCells = !this.#dropsRaw;
+      const loaded = this.#loadCells(queryRunner, (rows) =>
+        queryEntity || pageIds ? this.#openRows(rows, selected, keepCells) : rows,
+      );
       this.#selected = undefined;
-      return queryEntity || pageIds ? loaded.then((rows) => this.#openRows(rows, selected)) : loaded;
+      return loaded;
     }
 
     /**
      * Makes the SQL before it waits. TypeORM makes a key for the query result cache of every statement, even where there
      * is no such cache.
      */
-    #loadCells(queryRunner: QueryRunner): Promise<Row[]> {
-      if (dataSource.queryResultCache) return super.loadRawResults(queryRunner);
+    #loadCells(queryRunner: QueryRunner, next: (rows: Row[]) => Ready<Row[]>): Promise<Row[]> {
+      if (dataSource.queryResultCache) return super.loadRawResults(queryRunner).then(next);
       const [sql, parameters] = this.getQueryAndParameters();
-      return queryRunner.query(sql, parameters, true).then(({ records }) => records as Row[]);
+      return queryRunner.query(sql, parameters, true).then(({ records }) => next(records as Row[]));
     }
 
-    #openRows(rows: Row[], selected: readonly SelectedAlias[]): Ready<Row[]> {
+    #openRows(rows: Row[], selected: readonly SelectedAlias[], keepCells: boolean): Ready<Row[]> {
       const [first] = rows;
       const columns = first ? this.#pageColumns(first, selected) : [];
-      return columns.length === 0 ? rows : whenReady(openPage(open, seal, columns, rows), () => rows);
+      return columns.length === 0
+        ? rows
+        : whenReady(openPage(open, seal, columns, rows, keepCells), () => rows);
     }
 
-    override executeEntitiesAndRawResults(
-      queryRunner: QueryRunner,
-    ): ReturnType<SelectInternals['executeEntitiesAndRawResults']> {
-      return super.executeEntitiesAndRawResults(queryRunner).then((results) => {
-        const [first] = results.raw;
-        if (first) putCellsBack(this.#cellNames(first), results.raw);
-        return results;
-      });
+    override getRawAndEntities(): ReturnType<SelectInternals['getRawAndEntities']> {
+      const results = super.getRawAndEntities();
+      return this.#dropsRaw ? results : results.then((all) => this.#withCells(all));
+    }
+
+    override getOne(): Promise<unknown> {
+      return this.#withoutRaw(() => super.getOne());
+    }
+
+    override getMany(): Promise<unknown[]> {
+      return this.#withoutRaw(() => super.getMany());
+    }
+
+    /** TypeORM's methods for entities alone ask {@link getRawAndEntities} at once, and let the raw rows go. */
+    #withoutRaw<T>(get: () => T): T {
+      this.#dropsRaw = true;
+      try {
+        return get();
+      } finally {
+        this.#dropsRaw = false;
+      }
+    }
+
+    #withCells(results: RawAndEntities): RawAndEntities {
+      const [first] = results.raw;
+      if (first) putCellsBack(this.#cellNames(first), results.raw);
+      return results;
     }
 
     override getOneOrFail(): Promise<unknown> {

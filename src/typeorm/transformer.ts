@@ -20,7 +20,7 @@ export class SealedCell {
 /** An opened value on its way through hydration, in the place of its cell in a raw row. */
 export class OpenedValue {
   readonly value: unknown;
-  /** What it stands in for. */
+  /** What it stands in for; undefined where nobody will ask for it. */
   readonly cell: unknown;
 
   constructor(value: unknown, cell: unknown) {

@@ -34,6 +34,15 @@ describe('7 raw results', () => {
     expect(JSON.stringify(raw)).not.toContain(PAN);
   });
 
+  it('are cells although the same builder loads entities alone meanwhile', async () => {
+    const query = builder();
+    const [many, one, both] = [query.getMany(), query.getOne(), query.getRawAndEntities()];
+    expect((await many)[0]?.pan).toBe(PAN);
+    expect((await one)?.pan).toBe(PAN);
+    const { raw } = await both;
+    expect(isCellHiding((raw as Record<string, unknown>[])[0]?.card_pan, PAN)).toBe(true);
+  });
+
   it('are opened and put back under a name that the database would cut', async () => {
     const alias = 'c'.repeat(60);
     const query = () => shop.dataSource.getRepository(Card).createQueryBuilder(alias);
