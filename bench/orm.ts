@@ -23,10 +23,10 @@ import {
 
 const short = process.argv.includes('--short');
 const ROWS = short ? 1_000 : 10_000;
-const ROUNDS = short ? 2 : 9;
-const WARM_UP_ROUNDS = short ? 1 : 2;
+const ROUNDS = short ? 2 : 15;
+const WARM_UP_ROUNDS = short ? 1 : 3;
 /** One look-up is too short for the clock. */
-const LOOK_UPS = short ? 100 : 1_000;
+const LOOK_UPS = short ? 100 : 3_000;
 /** TypeORM compares every loaded row with every saved one: above a few thousand nothing else would be measured. */
 const SAVE = { chunk: 1_000 };
 const PROFILED_RUNS = 5;

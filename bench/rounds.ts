@@ -32,7 +32,11 @@ const collectGarbage = runInNewContext('gc') as (options: { readonly type: 'mino
  */
 const BETWEEN = { type: 'minor' } as const;
 
-/** Milliseconds of every operation for every subject, one of each round. */
+/**
+ * Milliseconds of every operation for every subject, one of each round; the subjects take turns, the operations come one
+ * after another. Were they mixed, each would begin with what the one before left: a full collection throws optimised code
+ * away, and the compiler would be measured, most of all where a measurement is short.
+ */
 export async function measureRounds<T extends Subject>(
   operations: readonly Operation<T>[],
   subjects: readonly T[],
@@ -41,8 +45,8 @@ export async function measureRounds<T extends Subject>(
   const times = new Map(
     operations.map(({ name }) => [name, emptyLists(subjects.map(({ way }) => way as T['way']))]),
   );
-  for (let round = -warmUp; round < rounds; round++) {
-    for (const operation of operations) {
+  for (const operation of operations) {
+    for (let round = -warmUp; round < rounds; round++) {
       for (const subject of rotated(subjects, round + warmUp)) {
         const ms = await measure(operation, subject);
         if (round >= 0) times.get(operation.name)![subject.way as T['way']].push(ms);

@@ -1,8 +1,11 @@
-/** One table as fieldseal encrypts it, and as typeorm-encrypted does: authenticated, and by the cipher of its README. */
+/**
+ * One table as fieldseal encrypts it, and as typeorm-encrypted does: authenticated, the same with what a search and a
+ * change of keys need, and by the cipher of its README.
+ */
 import 'reflect-metadata';
 import { randomBytes } from 'node:crypto';
 import { Encrypted } from 'fieldseal/typeorm';
-import { Column, Entity, PrimaryColumn } from 'typeorm';
+import { Column, Entity, Index, PrimaryColumn } from 'typeorm';
 import { EncryptionTransformer } from 'typeorm-encrypted';
 
 export const PURPOSE = 'personal-data';
@@ -24,6 +27,14 @@ export class GcmCard {
   @PrimaryColumn('uuid') id!: string;
   @Column({ type: 'varchar', transformer: gcm }) pan!: string;
   @Column({ type: 'varchar', transformer: gcm }) holder!: string;
+}
+
+/** With the columns and indexes that {@link FieldSealCard} has; who inserts fills them. */
+@Entity('gcm_wide_cards')
+export class GcmWideCard extends GcmCard {
+  @Index() @Column('uuid', { select: false }) pan_key!: string;
+  @Index() @Column('bytea', { select: false }) pan_hash!: Buffer;
+  @Index() @Column('uuid', { select: false }) holder_key!: string;
 }
 
 @Entity('cbc_cards')

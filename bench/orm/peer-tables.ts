@@ -1,5 +1,5 @@
 /** The ground of bench/peers.ts, as `tables.ts` is of bench/orm.ts; fieldseal comes from its packed tarball. */
-import { randomUUID } from 'node:crypto';
+import { createHmac, randomBytes, randomUUID } from 'node:crypto';
 import { startPostgres } from '@fieldseal/test-support';
 import { createFieldSeal, keyStoreSource, type FieldSeal } from 'fieldseal';
 import { awsKms } from 'fieldseal/aws-kms';
@@ -8,7 +8,7 @@ import { startKmsEmulator, type KmsEmulator } from 'fieldseal/testing';
 import { attachFieldSeal } from 'fieldseal/typeorm';
 import { DataSource } from 'typeorm';
 import { createDatabases, type Urls } from './databases.js';
-import { CbcCard, FieldSealCard, GcmCard, PURPOSE } from './peer-entities.js';
+import { CbcCard, FieldSealCard, GcmCard, GcmWideCard, PURPOSE } from './peer-entities.js';
 
 const KEKS = ['alias/pii-a', 'alias/pii-b'];
 
@@ -16,18 +16,19 @@ const KEKS = ['alias/pii-a', 'alias/pii-b'];
 export const PAGE_KEYS = 15;
 export const POOL_KEYS = 3;
 
-export type Way = 'fieldseal' | 'gcm' | 'cbc';
+export type Way = 'fieldseal' | 'gcm' | 'gcmWide' | 'cbc';
 
-type Row = FieldSealCard | GcmCard | CbcCard;
+type Row = FieldSealCard | GcmCard | GcmWideCard | CbcCard;
 
 const ENTITIES: Readonly<Record<Way, new () => Row>> = {
   fieldseal: FieldSealCard,
   gcm: GcmCard,
+  gcmWide: GcmWideCard,
   cbc: CbcCard,
 };
 const WAYS = Object.keys(ENTITIES) as readonly Way[];
 
-/** The two of typeorm-encrypted have data sources of their own that fieldseal is not attached to. */
+/** Those of typeorm-encrypted have data sources of their own that fieldseal is not attached to. */
 export interface Table {
   readonly way: Way;
   readonly entity: new () => Row;
@@ -80,8 +81,21 @@ function rowsOf(count: number): Rows {
     pan: String(4_000_000_000_000_000 + row),
     holder: `Holder of card ${row}`,
   }));
-  const entities = WAYS.map((way) => [way, values.map((value) => Object.assign(new ENTITIES[way](), value))]);
+  const entities = WAYS.map((way) => {
+    const wide = way === 'gcmWide' ? values.map(siblingsOf) : undefined;
+    return [way, values.map((value, i) => Object.assign(new ENTITIES[way](), value, wide?.[i]))];
+  });
   return Object.fromEntries(entities) as Rows;
+}
+
+const hashKey = randomBytes(32);
+const keyIds = Array.from({ length: POOL_KEYS }, () => randomUUID());
+
+/** What fieldseal makes while it inserts is made ahead here, so that writing it is all that is measured. */
+function siblingsOf({ pan }: { readonly pan: string }, row: number): Omit<GcmWideCard, keyof GcmCard> {
+  const keyId = keyIds[row % POOL_KEYS]!;
+  const pan_hash = createHmac('sha256', hashKey).update(pan).digest().subarray(0, 16);
+  return { pan_key: keyId, pan_hash, holder_key: keyId };
 }
 
 function openSeal(urls: Urls, kms: KmsEmulator, handOut: number): Promise<FieldSeal> {
@@ -106,7 +120,7 @@ async function openBoth(urls: Urls, seal?: FieldSeal): Promise<Pick<Table, 'page
 }
 
 function open(url: string, seal?: FieldSeal): Promise<DataSource> {
-  const entities = seal ? [FieldSealCard] : [GcmCard, CbcCard];
+  const entities = seal ? [FieldSealCard] : [GcmCard, GcmWideCard, CbcCard];
   const source = new DataSource({ type: 'postgres', url, entities });
   return (seal ? attachFieldSeal(source, seal) : source).initialize();
 }
