@@ -74,8 +74,6 @@ export interface QueryBuilderInternals {
   escape(name: string): string;
   /** Property paths and values of a where object; used by `where({…})` of every builder. */
   getPredicates(where: Row): Iterable<readonly [string, unknown]>;
-  /** A name in the quotes of the database. */
-  escape(name: string): string;
   /** The builder whose brackets this one fills. */
   readonly parentQueryBuilder?: QueryBuilderInternals;
   clone(): this;
