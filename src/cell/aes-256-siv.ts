@@ -94,6 +94,7 @@ export class Aes256SivKey implements SuiteKey {
       .doubled;
   }
 
+  /** The MAC of each cell's binding, into `bindingMacs`. */
   #macBindings(batch: Batch): void {
     const { n } = batch;
     const starts = new Int32Array(n);
