@@ -58,8 +58,9 @@ export class Batch<C extends CellsOf = CellsOf> {
   frameBlocks = 0;
 
   begin(of: BatchOf): void {
+    // Whoever threw before the end of a batch must not leave values of its page here.
+    if (this.n > 0) this.wipe();
     this.of = of;
-    this.n = 0;
     this.textBlocks = 0;
     this.frameBlocks = 0;
   }
@@ -70,7 +71,7 @@ export class Batch<C extends CellsOf = CellsOf> {
    */
   add(part: C, row: number, length: number, overhead: number): boolean {
     const i = this.n;
-    const frame = FRAME_HEADER_BLOCKS + ((length + overhead + BLOCK_BYTES - 1) >>> 4);
+    const frame = FRAME_HEADER_BLOCKS + blocksOf(length + overhead);
     if (i === MAX_CELLS || (i > 0 && this.frameBlocks + frame > FULL_BLOCKS)) return false;
     this.parts[i] = part;
     this.rows[i] = row;

@@ -130,8 +130,8 @@ function sealGroup(page: Page, { key, byteOne, rows }: KeyGroup): void {
 }
 
 function sealBatch(page: Page, key: DataKey): void {
-  const cipher = key.forSuite(page.suite.suite);
   try {
+    const cipher = key.forSuite(page.suite.suite);
     batch.reserve();
     for (let i = 0; i < batch.n; i++) {
       writeValue(page, i);
