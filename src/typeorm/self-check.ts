@@ -68,8 +68,9 @@ function checkEntity(
     into(target: unknown): { values(rows: Row[]): Statement };
   };
   expectSealed('INSERT', metadata, insert.into(metadata.target).values([row]), seal, columns.length);
-  const update = builder().update(metadata.target, row) as unknown as { where(key: Row): Statement };
-  expectSealed('UPDATE', metadata, update.where(key), seal, columns.length);
+  const update = builder().update(metadata.target, row) as unknown as { where(key: Row | string): Statement };
+  const where = Object.keys(key).length > 0 ? key : '1 = 0';
+  expectSealed('UPDATE', metadata, update.where(where), seal, columns.length);
   if (searched.length > 0) {
     const select = builder() as unknown as {
       select(alias: string): { from(target: unknown, alias: string): { where(where: Row): Statement } };
@@ -177,7 +178,7 @@ function sampleBound(columns: readonly EncryptedColumn[]): Row {
   return row;
 }
 
-/** Any value will do: the statement is never sent. */
+/** Any value will do: the statement is never sent. Empty where the key is a relation, whose value would be a row. */
 function sampleKey(metadata: EntityMetadata): Row {
   const key: Row = {};
   for (const column of metadata.primaryColumns.filter(isPlain)) key[column.propertyName] = SAMPLES.integer;
