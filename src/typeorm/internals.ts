@@ -37,12 +37,24 @@ export interface ExpressionMapInternals {
    */
   extraAppendedAndWhereCondition: string;
   readonly selects: readonly { readonly selection: string; readonly aliasName?: string }[];
+  /** Values by name; those of a version 0.3 that are not renamed, which 1.x has no more. */
+  readonly parameters: Readonly<Row>;
+  readonly nativeParameters?: Readonly<Row>;
+  readonly commonTableExpressions: readonly unknown[];
   readonly wheres: readonly unknown[];
   readonly havings: readonly unknown[];
   readonly orderBys: Readonly<Row>;
   readonly groupBys: readonly string[];
   readonly selectDistinctOn: readonly string[];
   readonly joinAttributes: readonly { readonly condition?: string }[];
+  /** What is loaded behind the rows: ids and counts (in 0.3) of related rows; related entities by statements of their own. */
+  readonly relationIdAttributes: readonly unknown[];
+  readonly relationCountAttributes?: readonly unknown[];
+  readonly relationLoadStrategy?: 'join' | 'query';
+  readonly lockMode?: string;
+  readonly options: readonly string[];
+  /** Whether subscribers and listeners are told. */
+  readonly callListeners: boolean;
   readonly insertColumns: readonly string[];
   readonly insertFromSelect?: unknown;
   readonly returning?: string | readonly string[];
@@ -109,6 +121,10 @@ export interface SelectInternals extends QueryBuilderInternals, Searching {
   buildEscapedEntityColumnSelects(aliasName: string, metadata: EntityMetadata): SelectSelection[];
   /** The one place where rows come from the driver or the query result cache. */
   loadRawResults(queryRunner: QueryRunner): Promise<Row[]>;
+  /** Puts column names in the place of property paths. The statement and the entities of its aliases decide the result. */
+  replacePropertyNamesForTheWholeQuery(statement: string): string;
+  /** Loads rows and makes entities of them. */
+  executeEntitiesAndRawResults(queryRunner: QueryRunner): Promise<RawAndEntities>;
   /** All entities come from here, but those of `getManyAndCount`, which shows no raw rows. */
   getRawAndEntities(): Promise<RawAndEntities>;
   getOne(): Promise<unknown>;
@@ -121,6 +137,8 @@ export interface InsertInternals extends QueryBuilderInternals {
   /** The objects given to `values()`; read again and again while SQL is made. */
   getValueSets(): Row[];
   getInsertedColumns(): ColumnMetadata[];
+  /** What stands for this value in the SQL. */
+  createParameter(value: unknown): string;
   /** Whether generated values are read back, by RETURNING or by a select. */
   updateEntity(enabled: boolean): this;
 }

@@ -21,6 +21,7 @@ import {
   type UpdateInternals,
 } from './internals.js';
 import type { Opener } from './opener.js';
+import { withNumberedValues } from './numbered-values.js';
 import { refuseTooManyParameters } from './parameter-limit.js';
 import { refuseRawUse } from './raw-use.js';
 import { selectBuilder } from './select-builder.js';
@@ -54,19 +55,20 @@ export interface Builders {
 
 /** Builder classes over those that this data source uses, whichever version or copy of TypeORM it comes from. */
 export function makeBuilders(context: BuilderContext): Builders {
+  const { dataSource } = context;
   const plain = context.plainBuilder();
   const builders: Builders = {
-    select: selectBuilder(context, withFieldSeal(plain)),
-    insert: insertBuilder(context, withFieldSeal(plain.insert() as InsertInternals)),
-    update: updateBuilder(context, withFieldSeal(plain.update() as UpdateInternals)),
-    delete: withFieldSeal(plain.delete()),
-    softDelete: withFieldSeal(plain.softDelete()),
+    select: selectBuilder(context, withFieldSeal(classOf(plain))),
+    insert: insertBuilder(context, withFieldSeal(withNumberedValues(dataSource, classOf(plain.insert())))),
+    update: updateBuilder(context, withFieldSeal(classOf(plain.update()))),
+    delete: withFieldSeal(classOf(plain.delete())),
+    softDelete: withFieldSeal(classOf(plain.softDelete())),
   };
   return builders;
 
   /** What all builders have in common: where objects, the check of SQL fragments, and the way from one to another. */
-  function withFieldSeal<T extends QueryBuilderInternals>(example: T): BuilderClass<T> {
-    const Plain = example.constructor as BuilderClass<QueryBuilderInternals>;
+  function withFieldSeal<T extends QueryBuilderInternals>(TypeOrms: BuilderClass<T>): BuilderClass<T> {
+    const Plain: BuilderClass<QueryBuilderInternals> = TypeOrms;
     class WithFieldSeal extends Plain {
       #searched: Set<EncryptedColumn> | undefined;
 
@@ -133,6 +135,9 @@ export function makeBuilders(context: BuilderContext): Builders {
     return WithFieldSeal as unknown as BuilderClass<T>;
   }
 }
+
+const classOf = <T extends QueryBuilderInternals>(builder: QueryBuilderInternals): BuilderClass<T> =>
+  builder.constructor as BuilderClass<T>;
 
 function inKind(
   before: QueryBuilderInternals,
