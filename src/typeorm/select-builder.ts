@@ -11,10 +11,11 @@ import {
   type SelectInternals,
   type SelectSelection,
 } from './internals.js';
+import { KeptSql } from './kept-sql.js';
 import { withoutCriteria } from './not-found.js';
 import { openPage, putCellsBack, type PageColumn } from './page.js';
-import type { BuilderContext } from './query-builders.js';
-import { rawNames } from './raw-names.js';
+import { mainMetadata, type BuilderContext } from './query-builders.js';
+import { rawNameIn, rawNames } from './raw-names.js';
 import { rewriteWhere } from './where.js';
 
 /** What a statement selects of an alias with encrypted columns. */
@@ -31,7 +32,9 @@ export function selectBuilder(
   Plain: BuilderClass<SelectInternals>,
 ): BuilderClass<SelectInternals> {
   const { dataSource, seal, open, columnsOf } = context;
-  const namesOf = rawNames(dataSource.driver.maxAliasLength ?? 0);
+  const nameIn = rawNameIn(dataSource.driver.maxAliasLength ?? 0);
+  const namesOf = rawNames(nameIn);
+  const kept = new KeptSql();
 
   return class FieldSealSelectQueryBuilder extends Plain {
     /** Filled while the SQL of a load is made. */
@@ -57,9 +60,10 @@ export function selectBuilder(
      * compared with the index it was found by: a select of the cell takes those columns along.
      */
     override buildEscapedEntityColumnSelects(aliasName: string, metadata: EntityMetadata): SelectSelection[] {
-      const selects = super.buildEscapedEntityColumnSelects(aliasName, metadata);
       const encrypted = columnsOf(metadata);
-      if (encrypted.length === 0) return selects;
+      const make = (): SelectSelection[] => super.buildEscapedEntityColumnSelects(aliasName, metadata);
+      if (encrypted.length === 0) return make();
+      const selects = kept.selectsOf(this.expressionMap, aliasName, metadata, make);
       const searched = encrypted.filter((column) => this.isSearched(column));
       this.#selected?.push({ alias: aliasName, columns: encrypted, searched, selects });
       const columns = encrypted.filter((column) => isBoundAtAll(column) || searched.includes(column));
@@ -77,6 +81,11 @@ export function selectBuilder(
           selects.push({ selection, aliasName: this.#takenAlong(aliasName, selects), virtual: true });
       }
       return selects;
+    }
+
+    override replacePropertyNamesForTheWholeQuery(statement: string): string {
+      const make = (): string => super.replacePropertyNamesForTheWholeQuery(statement);
+      return this.#isEncrypted() ? kept.withColumnNames(this.expressionMap, statement, make) : make();
     }
 
     override loadRawResults(queryRunner: QueryRunner): Promise<Row[]> {
@@ -174,6 +183,11 @@ export function selectBuilder(
         }
       }
       return names;
+    }
+
+    #isEncrypted(): boolean {
+      const metadata = mainMetadata(this);
+      return metadata !== undefined && columnsOf(metadata).length > 0;
     }
 
     #indexIfSearched(column: EncryptedColumn): ColumnMetadata[] {
