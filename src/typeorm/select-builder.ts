@@ -16,6 +16,7 @@ import { withoutCriteria } from './not-found.js';
 import { openPage, putCellsBack, type PageColumn } from './page.js';
 import { mainMetadata, type BuilderContext } from './query-builders.js';
 import { rawNameIn, rawNames } from './raw-names.js';
+import { RowEntities } from './row-entities.js';
 import { rewriteWhere } from './where.js';
 
 /** What a statement selects of an alias with encrypted columns. */
@@ -34,6 +35,7 @@ export function selectBuilder(
   const { dataSource, seal, open, columnsOf } = context;
   const nameIn = rawNameIn(dataSource.driver.maxAliasLength ?? 0);
   const namesOf = rawNames(nameIn);
+  const rowEntities = new RowEntities(dataSource, nameIn);
   const kept = new KeptSql();
 
   return class FieldSealSelectQueryBuilder extends Plain {
@@ -86,6 +88,16 @@ export function selectBuilder(
     override replacePropertyNamesForTheWholeQuery(statement: string): string {
       const make = (): string => super.replacePropertyNamesForTheWholeQuery(statement);
       return this.#isEncrypted() ? kept.withColumnNames(this.expressionMap, statement, make) : make();
+    }
+
+    override async executeEntitiesAndRawResults(queryRunner: QueryRunner): Promise<RawAndEntities> {
+      const plan = this.#isEncrypted() ? rowEntities.planOf(this.expressionMap) : undefined;
+      if (plan === undefined) return super.executeEntitiesAndRawResults(queryRunner);
+      const raw = await this.loadRawResults(queryRunner);
+      const entities = rowEntities.hydrate(plan, raw, this.queryRunner);
+      if (raw.length > 0 && this.expressionMap.callListeners)
+        await queryRunner.broadcaster.broadcast('Load', plan.metadata, entities);
+      return { raw, entities };
     }
 
     override loadRawResults(queryRunner: QueryRunner): Promise<Row[]> {
