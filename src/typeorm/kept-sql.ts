@@ -2,15 +2,31 @@
  * Parts of a SELECT that come out the same for every statement on an entity. TypeORM makes them anew each time, which is
  * half of its work on a look-up of one row.
  */
-import type { EntityMetadata } from 'typeorm';
+import type { DataSource, EntityMetadata } from 'typeorm';
+import { familyOf, type Family } from './column-types.js';
 import type { ExpressionMapInternals, SelectSelection } from './internals.js';
 import { PerEntity } from './per-entity.js';
 
 const MAX_LENGTH = 4_000;
 
+/**
+ * What a value may stand in that somebody wrote into a statement by hand: quotes, which MySQL has two kinds of, dollars, or
+ * many digits. Nobody expects that such a text is held.
+ */
+const VALUES: Readonly<Record<Family, RegExp>> = {
+  postgres: /['$]|\d{5}/u,
+  mysql: /['"]|\d{5}/u,
+  sqlite: /'|\d{5}/u,
+};
+
 export class KeptSql {
+  readonly #values: RegExp;
   readonly #selects = new PerEntity<readonly SelectSelection[]>();
   readonly #statements = new PerEntity<string>();
+
+  constructor(dataSource: DataSource) {
+    this.#values = VALUES[familyOf(dataSource)];
+  }
 
   /** What is selected of an alias; a list of its own for each statement. */
   selectsOf(
@@ -25,10 +41,9 @@ export class KeptSql {
   /** The statement with the names of columns in the place of property paths. */
   withColumnNames(map: ExpressionMapInternals, statement: string, make: () => string): string {
     const { aliases, mainAlias } = map;
-    // A join would bring metadata of its own; the alias is in the text. What stands in quotes may be a value, and nobody
-    // expects that to be held.
+    // A join would bring metadata of its own; the alias is in the text.
     const isDecided = aliases.length === 1 && mainAlias?.hasMetadata === true;
-    if (!isDecided || statement.length > MAX_LENGTH || statement.includes("'")) return make();
+    if (!isDecided || statement.length > MAX_LENGTH || this.#values.test(statement)) return make();
     return this.#statements.get(mainAlias.metadata, statement, make);
   }
 }

@@ -36,7 +36,7 @@ export function selectBuilder(
   const nameIn = rawNameIn(dataSource.driver.maxAliasLength ?? 0);
   const namesOf = rawNames(nameIn);
   const rowEntities = new RowEntities(dataSource, nameIn);
-  const kept = new KeptSql();
+  const kept = new KeptSql(dataSource);
 
   return class FieldSealSelectQueryBuilder extends Plain {
     /** Filled while the SQL of a load is made. */
