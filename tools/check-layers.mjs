@@ -28,7 +28,7 @@ const PACKAGES = {
   kms: /^(node:.*|@aws-sdk\/client-kms|zod)$/u,
   store: /^(node:.*|pg)$/u,
   service: /^node:(crypto|util)$/u,
-  typeorm: /^(node:(async_hooks|crypto|util)|typeorm)$/u,
+  typeorm: /^(node:(async_hooks|crypto|util)|typeorm|lru-cache)$/u,
   nestjs: /^(@nestjs\/(common|core|typeorm)|typeorm)$/u,
   cli: /^(node:.*|commander)$/u,
   testing: /^node:.*$/u,
