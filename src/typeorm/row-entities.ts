@@ -86,21 +86,13 @@ function isOfOneTable(map: ExpressionMapInternals): boolean {
   );
 }
 
-/** No inheritance, which looks for the class in the row, and no property that other tables fill. */
-function isOfOneRow(metadata: EntityMetadata): boolean {
-  const { tableType, primaryColumns, discriminatorColumn, parentEntityMetadata } = metadata;
-  const {
-    childEntityMetadatas,
-    relationIds,
-    relationCounts = [],
-  } = metadata as RelationCounts & EntityMetadata;
+/** No table of several classes, of which each row names one, and no property that other tables fill. */
+function isOfOneRow(metadata: EntityMetadata & RelationCounts): boolean {
+  const { tableType, primaryColumns, childEntityMetadatas, relationIds, relationCounts = [] } = metadata;
   return (
     tableType === 'regular' &&
     primaryColumns.length > 0 &&
     primaryColumns.every(({ isVirtual }) => !isVirtual) &&
-    !discriminatorColumn &&
-    // Declared as always set, and undefined without a parent.
-    !(parentEntityMetadata as EntityMetadata | undefined) &&
     childEntityMetadatas.length + relationIds.length + relationCounts.length === 0
   );
 }

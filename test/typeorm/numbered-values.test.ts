@@ -67,11 +67,25 @@ it('have names in SQL that is asked for alone, to be part of another statement',
   );
 });
 
-it('stand beside values that the caller has named', async () => {
+it('stand beside values that the caller has named, before or while the SQL is made', async () => {
+  const before = shop.seal.stats().cellsSealed;
   await insert({ id: 1, text: 'one', amount: () => ':amount' })
     .setParameter('amount', 9)
     .execute();
-  expect(await entries()).toMatchObject([{ id: 1, text: 'one', amount: 9 }]);
+  expect(shop.seal.stats().cellsSealed - before).toBe(1);
+  const builder = insert({
+    id: 2,
+    text: 'two',
+    amount: () => {
+      builder.setParameter('late', 10);
+      return ':late';
+    },
+  });
+  await builder.execute();
+  expect(await entries()).toMatchObject([
+    { id: 1, text: 'one', amount: 9 },
+    { id: 2, text: 'two', amount: 10 },
+  ]);
 });
 
 it('are made once for each statement', async () => {

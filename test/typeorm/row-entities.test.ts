@@ -191,18 +191,30 @@ describe('entities of one row each', () => {
     await expectSame(target, change, false);
   });
 
-  it('are one where rows share a primary key, as TypeORM has it', async () => {
+  it('are one where rows share a primary key, and none where a row is empty, as TypeORM has it', async () => {
     await shop.dataSource.manager.insert(Doubled, [
       { id: 7, name: 'North' },
       { id: 8, name: 'South' },
     ]);
     await shop.database.query('ALTER TABLE doubled RENAME TO singles');
-    await shop.database.query('CREATE VIEW doubled AS SELECT * FROM singles UNION ALL SELECT * FROM singles');
+    await shop.database.query(
+      'CREATE VIEW doubled AS SELECT * FROM singles UNION ALL SELECT * FROM singles ' +
+        'UNION ALL SELECT NULL, NULL, NULL',
+    );
     const found = await expectSame(Doubled, (e) => e.orderBy('e.id'), true);
     expect(found.map(({ id, name }) => [id, name])).toEqual([
       [7, 'North'],
       [8, 'South'],
     ]);
+  });
+
+  it('are left to TypeORM with relations that are loaded by statements of their own', async () => {
+    const [clerk] = await shop.dataSource.manager.find(Clerk, {
+      where: { id: 'c' },
+      relations: { branch: true },
+      relationLoadStrategy: 'query',
+    });
+    expect(clerk?.branch?.name).toBe('North');
   });
 
   it('load their lazy relations', async () => {
