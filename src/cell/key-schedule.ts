@@ -1,7 +1,7 @@
 /** What is derived from a root: HKDF-SHA256 (RFC 5869) with the key's kind, its use and its owner in `info`. */
 import { hkdfSync } from 'node:crypto';
 import { KeyError } from '../errors.js';
-import { formatFingerprint } from './fingerprint.js';
+import { FINGERPRINT_BYTES, formatFingerprint } from './fingerprint.js';
 import { lengthPrefixed } from './length-prefix.js';
 import { checkName } from './well-formed.js';
 
@@ -49,13 +49,18 @@ export function withRoot<T>(root: Buffer, kind: string, owner: KeyOwner, use: (d
   }
 }
 
-/** Commitment of the root, and its first 16 bytes as a UUIDv8 (RFC 9562, 5.8). */
+/** Commitment of the root, and the fingerprint that begins it. */
 export function identify(derive: Derive): KeyIdentity {
   const commitment = Buffer.from(derive('commit', COMMITMENT_BYTES));
-  const id = Buffer.from(commitment.subarray(0, 16));
+  return { fingerprint: asFingerprint(commitment), commitment };
+}
+
+/** The first 16 bytes as a UUIDv8 (RFC 9562, 5.8). */
+export function asFingerprint(hash: Uint8Array): string {
+  const id = Buffer.from(hash.subarray(0, FINGERPRINT_BYTES));
   id[6] = (id[6]! & 0x0f) | 0x80;
   id[8] = (id[8]! & 0x3f) | 0x80;
-  return { fingerprint: formatFingerprint(id, 0), commitment };
+  return formatFingerprint(id, 0);
 }
 
 function checkRoot(root: Buffer, kind: string, owner: KeyOwner): void {
