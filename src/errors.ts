@@ -47,6 +47,7 @@ export const ERROR_CODES = {
   ERR_KEY_UNAVAILABLE: retry('key'),
   ERR_KEY_COMMITMENT: final('key'),
   ERR_KEY_CLOSED: retry('key'),
+  ERR_KEY_LIST_REFUSED: final('key'),
   ERR_KEY_MOVE: final('key'),
   ERR_POOL_STALE: retry('key'),
   ERR_POOL_EMPTY: retry('key'),
