@@ -24,6 +24,7 @@ export const ERROR_CODES = {
   ERR_CONFIG_DUPLICATE_CONTEXT: final('config'),
   ERR_CONFIG_PURPOSE_UNKNOWN: final('config'),
   ERR_CONFIG_KEK_SPREAD: final('config'),
+  ERR_CONFIG_KEK_FILE: final('config'),
   ERR_CONFIG_PEER_MISSING: final('config'),
   ERR_CONFIG_ORM: final('config'),
 

@@ -11,7 +11,7 @@ const MAY_IMPORT = {
   errors: [],
   cell: ['errors'],
   keys: ['errors', 'cell'],
-  kms: ['errors', 'keys'],
+  kms: ['errors', 'cell', 'keys'],
   store: ['errors', 'cell', 'keys'],
   service: ['errors', 'cell', 'keys'],
   typeorm: ['errors', 'cell', 'keys'],

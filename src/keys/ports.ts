@@ -41,7 +41,7 @@ export interface WrapContext extends KeyScope {
 
 /** A DEK root under one KEK. */
 export interface Wrap {
-  /** ARN of the KEK. Only ever a look-up into the configured KEKs. */
+  /** Name of the KEK: its ARN, or `local:` and its id. Only ever a look-up into the configured KEKs. */
   readonly kek: string;
   /** Which material of the KEK was used, where the KMS says so. Information, never trusted. */
   readonly keyMaterialId: string | null;
@@ -57,14 +57,14 @@ export interface GeneratedRoot {
   readonly wrap: Wrap;
 }
 
-/** KEKs in a KMS or HSM. Safe to call concurrently. Every error is a KmsError. */
+/** KEKs in a KMS, an HSM or, second best, files. Safe to call concurrently. Every error is a KmsError. */
 export interface KekProvider {
   /**
-   * Resolves the configured KEK names to ARNs. Called once, before anything else.
+   * Resolves the configured KEKs to the names that stand in wraps. Called once, before anything else.
    * @throws KmsError, ConfigError `ERR_CONFIG_OPTION` when a purpose has no KEK.
    */
   start(purposes: readonly string[], emit: (event: FieldSealEvent) => void): Promise<void>;
-  /** ARNs of the KEKs that may wrap new keys of the purpose; at least one. */
+  /** Names of the KEKs that may wrap new keys of the purpose; at least one. */
   keks(purpose: string): readonly string[];
   /** Makes a root under one KEK. One KMS call, retried where a retry can help. */
   generate(kek: string, context: WrapContext): Promise<GeneratedRoot>;

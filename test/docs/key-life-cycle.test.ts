@@ -1,9 +1,12 @@
 /** docs/key-life-cycle.md: its tables against the code, its numbers and statements on the real thing. */
+import { dirname } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { createFieldSeal, keyStoreSource } from '../../src/index.js';
 import type { FieldSeal, FieldSealEvent } from '../../src/index.js';
 import { awsKms } from '../../src/kms/aws.js';
 import { startKmsEmulator, type KmsEmulator } from '../../src/kms/emulator/emulator.js';
+import { WRAPPED_BYTES } from '../../src/kms/local/local-kek.js';
+import { localKeks } from '../../src/kms/local/local-keks.js';
 import { parsePolicy, type PurposeOptions } from '../../src/keys/policy.js';
 import type { KeyStore } from '../../src/keys/ports.js';
 import {
@@ -224,6 +227,22 @@ describe('SQL of the document', () => {
     const perKek = await database.query(showKeks);
     expect(new Set(perKek.map(({ kek }) => kek)).size).toBe(2);
     expect(perKek.reduce((sum, { count }) => sum + Number(count), 0)).toBe(8);
+  });
+});
+
+describe('KEKs in files', () => {
+  it('are made by the command and named by the program of the document', async () => {
+    const [makeKek] = blocks(text, 'sh');
+    const [program] = blocks(text, 'ts');
+    const path = /'(\/[^']+\.kek)'/u.exec(program!)![1]!;
+    expect(makeKek).toContain(`npx fieldseal local-kek create ${path}\n`);
+    expect(makeKek).toContain(`install -d -m 700 -o shop -g shop ${dirname(path)}\n`);
+    expect(program).toContain("from 'fieldseal/local-keks'");
+    const kms = localKeks({ keks: { 'card-number': [path] } });
+    await expect(kms.start(['card-number'], () => undefined)).rejects.toMatchObject({
+      code: 'ERR_KMS_KEK_UNUSABLE',
+    });
+    expect(text).toContain(`A wrap** is ${WRAPPED_BYTES} bytes`);
   });
 });
 

@@ -1,0 +1,122 @@
+/**
+ * A KEK in the memory of this process, and what it wraps. Bytes of a wrap: version 1, salt 32, ciphertext 32, tag 16.
+ *
+ * Key and nonce of AES-256-GCM come from HKDF-SHA256 (RFC 5869) over the KEK with the salt, as HPKE makes its own (RFC
+ * 9180, 5.1); the encryption context is the associated data. A derived key encrypts one root, so the limits of NIST SP
+ * 800-38D, 8.3 on random nonces under one key do not come near, however many keys the KEK wraps. AES-256-SIV would serve
+ * as well; this is made of approved primitives alone and needs no batch for a message of 32 bytes.
+ */
+import { createCipheriv, createDecipheriv, createSecretKey, hkdfSync, randomFillSync } from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
+import { inspect } from 'node:util';
+import { formatFingerprint } from '../../cell/fingerprint.js';
+import { lengthPrefixed } from '../../cell/length-prefix.js';
+import type { WrapContext } from '../../keys/ports.js';
+
+const ROOT_BYTES = 32;
+const SALT_BYTES = 32;
+const KEY_BYTES = 32;
+const NONCE_BYTES = 12;
+const TAG_BYTES = 16;
+const ID_BYTES = 16;
+
+const VERSION = 1;
+const SALT_AT = 1;
+const TEXT_AT = SALT_AT + SALT_BYTES;
+const TAG_AT = TEXT_AT + ROOT_BYTES;
+
+/** Length of every wrap. */
+export const WRAPPED_BYTES = TAG_AT + TAG_BYTES;
+
+const CIPHER = 'aes-256-gcm';
+const LABEL = 'fieldseal/v1/local-kek';
+const ID_INFO = Buffer.from(`${LABEL}/id`);
+const WRAP_INFO = Buffer.from(`${LABEL}/wrap`);
+const NO_SALT = Buffer.alloc(0);
+
+const PREFIX = 'local:';
+const NAME = /^local:[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}$/;
+
+/** Whether the text has the form of a name of a local KEK. */
+export function isLocalKekName(text: string): boolean {
+  return NAME.test(text);
+}
+
+export class LocalKek {
+  /** UUIDv8 (RFC 9562, 5.8), derived one-way from the key: another key has another id. Public. */
+  readonly id: string;
+  readonly #key: KeyObject;
+
+  /** A KEK of 32 bytes, which are copied; the caller wipes them. */
+  constructor(keyBytes: Buffer) {
+    this.#key = createSecretKey(keyBytes);
+    const id = Buffer.from(hkdfSync('sha256', this.#key, NO_SALT, ID_INFO, ID_BYTES));
+    id[6] = (id[6]! & 0x0f) | 0x80;
+    id[8] = (id[8]! & 0x3f) | 0x80;
+    this.id = formatFingerprint(id, 0);
+  }
+
+  /** What wraps call it; says nothing of the file's place. */
+  get name(): string {
+    return `${PREFIX}${this.id}`;
+  }
+
+  /** A fresh root and its wrap. The receiver owns `root` and wipes it. */
+  generate(context: WrapContext): { readonly root: Buffer; readonly wrapped: Buffer } {
+    // Root and salt are one draw: a cloned machine that repeats the salt repeats the root with it, so that no derived
+    // key ever encrypts two roots.
+    const drawn = randomFillSync(Buffer.alloc(ROOT_BYTES + SALT_BYTES));
+    const root = Buffer.alloc(ROOT_BYTES);
+    drawn.copy(root);
+    const salt = Buffer.from(drawn.subarray(ROOT_BYTES));
+    drawn.fill(0);
+    const { key, nonce } = this.#derive(salt);
+    const cipher = createCipheriv(CIPHER, key, nonce, { authTagLength: TAG_BYTES });
+    cipher.setAAD(associatedData(context));
+    const text = Buffer.concat([cipher.update(root), cipher.final()]);
+    return { root, wrapped: Buffer.concat([Buffer.of(VERSION), salt, text, cipher.getAuthTag()]) };
+  }
+
+  /** The root in the wrap, which the receiver wipes; undefined when the wrap does not verify under KEK and context. */
+  unwrap(wrapped: Buffer, context: WrapContext): Buffer | undefined {
+    if (wrapped.length !== WRAPPED_BYTES || wrapped[0] !== VERSION) return undefined;
+    const { key, nonce } = this.#derive(wrapped.subarray(SALT_AT, TEXT_AT));
+    const decipher = createDecipheriv(CIPHER, key, nonce, { authTagLength: TAG_BYTES });
+    decipher.setAAD(associatedData(context));
+    decipher.setAuthTag(wrapped.subarray(TAG_AT));
+    const root = decipher.update(wrapped.subarray(TEXT_AT, TAG_AT));
+    try {
+      decipher.final();
+      return root;
+    } catch {
+      root.fill(0);
+      return undefined;
+    }
+  }
+
+  toString(): string {
+    return `[LocalKek ${this.id}]`;
+  }
+
+  toJSON(): string {
+    return this.toString();
+  }
+
+  [inspect.custom](): string {
+    return this.toString();
+  }
+
+  #derive(salt: Buffer): { readonly key: KeyObject; readonly nonce: Buffer } {
+    const derived = Buffer.from(hkdfSync('sha256', this.#key, salt, WRAP_INFO, KEY_BYTES + NONCE_BYTES));
+    const key = createSecretKey(derived.subarray(0, KEY_BYTES));
+    const nonce = Buffer.from(derived.subarray(KEY_BYTES));
+    derived.fill(0);
+    return { key, nonce };
+  }
+}
+
+/** The version first, so that wraps of a later layout have contexts of their own; then the six members, each with its length. */
+function associatedData(context: WrapContext): Buffer {
+  const { application, environment, purpose, kind, delivery, wrapId } = context;
+  return lengthPrefixed(LABEL, Buffer.of(VERSION), application, environment, purpose, kind, delivery, wrapId);
+}
