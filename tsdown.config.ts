@@ -7,6 +7,7 @@ export default defineConfig({
     'typeorm/index': 'src/typeorm/index.ts',
     'nestjs/index': 'src/nestjs/index.ts',
     'aws-kms': 'src/kms/aws.ts',
+    'local-keks': 'src/kms/local/local-keks.ts',
     postgres: 'src/store/postgres.ts',
     'testing/index': 'src/testing/index.ts',
     'cli/main': 'src/cli/main.ts',

@@ -14,7 +14,7 @@ beforeAll(async () => {
 afterAll(() => project.remove());
 
 const PROGRAM = `
-const seen = [createFieldSeal, keyStoreSource, FieldSealError, isFieldSealError, awsKms, postgresKeyStore, migrateKeyStore,
+const seen = [createFieldSeal, keyStoreSource, FieldSealError, isFieldSealError, awsKms, localKeks, postgresKeyStore, migrateKeyStore,
   attachFieldSeal, Encrypted, openRaw, FieldSealModule, InjectFieldSeal, withFieldSeal, aesSiv, memoryKeyStore, startKmsEmulator].map((value) => typeof value);
 if (seen.some((type) => type !== 'function')) throw new Error(seen.join());
 const siv = aesSiv(Buffer.alloc(64, 1));
@@ -26,6 +26,7 @@ console.log('ok');
 const NAMES = [
   ['fieldseal', 'createFieldSeal, keyStoreSource, FieldSealError, isFieldSealError'],
   ['fieldseal/aws-kms', 'awsKms'],
+  ['fieldseal/local-keks', 'localKeks'],
   ['fieldseal/postgres', 'postgresKeyStore, migrateKeyStore'],
   ['fieldseal/typeorm', 'attachFieldSeal, Encrypted, openRaw'],
   ['fieldseal/nestjs', 'FieldSealModule, InjectFieldSeal, withFieldSeal'],
@@ -78,7 +79,7 @@ describe('the packed package', () => {
   it('does not load the helpers for tests in an application', async () => {
     await project.write(
       'loaded.cjs',
-      `for (const name of ['fieldseal', 'fieldseal/typeorm', 'fieldseal/aws-kms', 'fieldseal/postgres']) require(name);
+      `for (const name of ['fieldseal', 'fieldseal/typeorm', 'fieldseal/aws-kms', 'fieldseal/local-keks', 'fieldseal/postgres']) require(name);
        console.log(Object.keys(require.cache).filter((path) => /testing|emulator/.test(path)).join());`,
     );
     expect((await project.node(['loaded.cjs'])).stdout).toBe('\n');
