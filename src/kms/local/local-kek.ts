@@ -9,7 +9,8 @@
 import { createCipheriv, createDecipheriv, createSecretKey, hkdfSync, randomFillSync } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
 import { inspect } from 'node:util';
-import { formatFingerprint } from '../../cell/fingerprint.js';
+import { FINGERPRINT_BYTES } from '../../cell/fingerprint.js';
+import { asFingerprint } from '../../cell/key-schedule.js';
 import { lengthPrefixed } from '../../cell/length-prefix.js';
 import type { WrapContext } from '../../keys/ports.js';
 
@@ -18,7 +19,6 @@ const SALT_BYTES = 32;
 const KEY_BYTES = 32;
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
-const ID_BYTES = 16;
 
 const VERSION = 1;
 const SALT_AT = 1;
@@ -50,10 +50,7 @@ export class LocalKek {
   /** A KEK of 32 bytes, which are copied; the caller wipes them. */
   constructor(keyBytes: Buffer) {
     this.#key = createSecretKey(keyBytes);
-    const id = Buffer.from(hkdfSync('sha256', this.#key, NO_SALT, ID_INFO, ID_BYTES));
-    id[6] = (id[6]! & 0x0f) | 0x80;
-    id[8] = (id[8]! & 0x3f) | 0x80;
-    this.id = formatFingerprint(id, 0);
+    this.id = asFingerprint(Buffer.from(hkdfSync('sha256', this.#key, NO_SALT, ID_INFO, FINGERPRINT_BYTES)));
   }
 
   /** What wraps call it; says nothing of the file's place. */
