@@ -20,12 +20,13 @@ const VALUES: Readonly<Record<Family, RegExp>> = {
 };
 
 export class KeptSql {
-  readonly #values: RegExp;
   readonly #selects = new PerEntity<readonly SelectSelection[]>();
   readonly #statements = new PerEntity<string>();
+  readonly #mayKeep: (statement: string) => boolean;
 
   constructor(dataSource: DataSource) {
-    this.#values = VALUES[familyOf(dataSource)];
+    const values = VALUES[familyOf(dataSource)];
+    this.#mayKeep = (statement) => statement.length <= MAX_LENGTH && !values.test(statement);
   }
 
   /** What is selected of an alias; a list of its own for each statement. */
@@ -42,9 +43,8 @@ export class KeptSql {
   withColumnNames(map: ExpressionMapInternals, statement: string, make: () => string): string {
     const { aliases, mainAlias } = map;
     // A join would bring metadata of its own; the alias is in the text.
-    const isDecided = aliases.length === 1 && mainAlias?.hasMetadata === true;
-    if (!isDecided || statement.length > MAX_LENGTH || this.#values.test(statement)) return make();
-    return this.#statements.get(mainAlias.metadata, statement, make);
+    if (aliases.length !== 1 || !mainAlias?.hasMetadata) return make();
+    return this.#statements.get(mainAlias.metadata, statement, make, this.#mayKeep);
   }
 }
 

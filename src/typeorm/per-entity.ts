@@ -9,11 +9,14 @@ const MAX_KEPT = 100;
 export class PerEntity<T extends object | string> {
   readonly #kept = new WeakMap<EntityMetadata, LRUCache<string, T>>();
 
-  get(metadata: EntityMetadata, text: string, make: () => T): T {
+  /** @param mayKeep Asked when it was made; what may not be kept is made each time. */
+  get(metadata: EntityMetadata, text: string, make: () => T, mayKeep?: (text: string) => boolean): T {
     let ofEntity = this.#kept.get(metadata);
     if (ofEntity === undefined) this.#kept.set(metadata, (ofEntity = new LRUCache({ max: MAX_KEPT })));
-    let made = ofEntity.get(text);
-    if (made === undefined) ofEntity.set(text, (made = make()));
+    const kept = ofEntity.get(text);
+    if (kept !== undefined) return kept;
+    const made = make();
+    if (mayKeep === undefined || mayKeep(text)) ofEntity.set(text, made);
     return made;
   }
 }
