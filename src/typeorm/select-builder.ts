@@ -1,5 +1,5 @@
 /** SELECT: where objects of find options, and pages of raw rows opened before hydration. */
-import type { EntityMetadata, QueryRunner } from 'typeorm';
+import type { DataSource, EntityMetadata, QueryRunner } from 'typeorm';
 import { whenReady, type Ready } from '../keys/ready.js';
 import type { EncryptedColumn } from './encrypted-column.js';
 import {
@@ -95,7 +95,7 @@ export function selectBuilder(
       if (plan === undefined) return super.executeEntitiesAndRawResults(queryRunner);
       const raw = await this.loadRawResults(queryRunner);
       const entities = rowEntities.hydrate(plan, raw, this.queryRunner);
-      if (raw.length > 0 && this.expressionMap.callListeners)
+      if (raw.length > 0 && this.expressionMap.callListeners && isHeard(dataSource, plan.metadata))
         await queryRunner.broadcaster.broadcast('Load', plan.metadata, entities);
       return { raw, entities };
     }
@@ -213,6 +213,11 @@ export function selectBuilder(
     }
   };
 }
+
+/** Whether a load is told to anybody, the entities of its relations included; TypeORM asks after two promises. */
+const isHeard = ({ subscribers }: DataSource, { relations, afterLoadListeners }: EntityMetadata): boolean =>
+  relations.length + afterLoadListeners.length > 0 ||
+  subscribers.some((subscriber) => subscriber.afterLoad !== undefined);
 
 const isBoundAtAll = ({ bound, previouslyBound }: EncryptedColumn): boolean =>
   bound.length > 0 || previouslyBound.length > 0;

@@ -232,6 +232,18 @@ describe('entities of one row each', () => {
     expect(JSON.stringify(raw)).not.toContain('Ada');
   });
 
+  it('are told to a subscriber', async () => {
+    const afterLoad = vi.fn();
+    const { subscribers } = shop.dataSource;
+    subscribers.push({ listenTo: () => Shift, afterLoad });
+    try {
+      const found = await shop.dataSource.manager.find(Shift);
+      expect(afterLoad.mock.calls.map(([entity]) => entity as unknown)).toEqual(found);
+    } finally {
+      subscribers.pop();
+    }
+  });
+
   it('tell no listener where nobody is to be told', async () => {
     const builder = shop.dataSource.createQueryBuilder(Clerk, 'e').callListeners(false);
     expect((await builder.getMany()).map(({ loads }) => loads)).toEqual([undefined, undefined, undefined]);
