@@ -37,8 +37,9 @@ export interface ExpressionMapInternals {
    */
   extraAppendedAndWhereCondition: string;
   readonly selects: readonly { readonly selection: string; readonly aliasName?: string }[];
-  /** Values by name; those of a version 0.3 that are not renamed, which 1.x has no more. */
+  /** Values by name. */
   readonly parameters: Readonly<Row>;
+  /** Those that the driver knows by name; in 0.3 only. */
   readonly nativeParameters?: Readonly<Row>;
   readonly commonTableExpressions: readonly unknown[];
   readonly wheres: readonly unknown[];

@@ -1,6 +1,6 @@
 /**
  * Parts of a SELECT that come out the same for every statement on an entity. TypeORM makes them anew each time, which is
- * half of its work on a look-up of one row.
+ * nearly half of its work on a look-up of one row.
  */
 import type { DataSource, EntityMetadata } from 'typeorm';
 import { familyOf, type Family } from './column-types.js';
