@@ -11,7 +11,7 @@ import { sealingManagers } from './entity-manager.js';
 import { makeFallback } from './fallback-subscriber.js';
 import { columnInternals, internalsOf, override, type EntityManagerInternals } from './internals.js';
 import { makeOpener, ON_UNOPENABLE, type OnUnopenable } from './opener.js';
-import { asSealing, makeBuilders } from './query-builders.js';
+import { makeBuilders, sealingSelects } from './query-builders.js';
 import { selfCheck } from './self-check.js';
 import { ColumnTransformer } from './transformer.js';
 import { refuseUnknownParents } from './unknown-parents.js';
@@ -133,9 +133,7 @@ export function attachFieldSeal<T extends DataSource>(
     );
     internals.subscribers.push(subscriber);
   });
-  override(internals, 'createQueryBuilder', (...args) =>
-    asSealing(dataSource, builders, createQueryBuilder(...args)),
-  );
+  override(internals, 'createQueryBuilder', sealingSelects(dataSource, builders, createQueryBuilder));
   override(internals, 'createEntityManager', (queryRunner) => {
     const manager = createEntityManager(queryRunner);
     guard(manager);

@@ -1,6 +1,7 @@
 /** The methods of an entity manager that an attached data source replaces; repositories and Active Record call them. */
+import type { EntityTarget, ObjectLiteral } from 'typeorm';
 import type { EntityManagerInternals } from './internals.js';
-import { withoutCriteria } from './not-found.js';
+import { foundOrFail } from './not-found.js';
 
 type ManagerClass = new (...args: never[]) => EntityManagerInternals;
 
@@ -13,14 +14,12 @@ export function sealingManagers(example: EntityManagerInternals): (manager: Enti
 
   /** Has no members of its own, since no constructor of it runs. */
   class FieldSealEntityManager extends Plain {
-    override findOneOrFail(...args: Parameters<EntityManagerInternals['findOneOrFail']>): Promise<unknown> {
-      return withoutCriteria(super.findOneOrFail(...args));
+    override async findOneOrFail(target: EntityTarget<ObjectLiteral>, options: unknown): Promise<unknown> {
+      return foundOrFail(await this.findOne(target, options), target);
     }
 
-    override findOneByOrFail(
-      ...args: Parameters<EntityManagerInternals['findOneByOrFail']>
-    ): Promise<unknown> {
-      return withoutCriteria(super.findOneByOrFail(...args));
+    override async findOneByOrFail(target: EntityTarget<ObjectLiteral>, where: unknown): Promise<unknown> {
+      return foundOrFail(await this.findOneBy(target, where), target);
     }
 
     // TypeORM 0.3.20 makes the statement before it makes the promise, so what cannot be searched would throw at the caller.

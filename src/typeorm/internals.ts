@@ -19,7 +19,8 @@ export type Row = Record<string, unknown>;
 export interface AliasInternals {
   readonly name: string;
   readonly hasMetadata: boolean;
-  /** Throws where `hasMetadata` is false. */
+  /** These two throw where `hasMetadata` is false. */
+  readonly target: EntityTarget<ObjectLiteral>;
   readonly metadata: EntityMetadata;
   readonly tablePath?: string;
 }
@@ -131,6 +132,8 @@ export interface SelectInternals extends QueryBuilderInternals, Searching {
   getOne(): Promise<unknown>;
   getOneOrFail(): Promise<unknown>;
   getMany(): Promise<unknown[]>;
+  select(selection?: unknown, alias?: string): SelectInternals;
+  from(target: EntityTarget<ObjectLiteral>, alias: string): this;
 }
 
 export interface InsertInternals extends QueryBuilderInternals {
@@ -178,6 +181,9 @@ export interface DataSourceInternals {
 }
 
 export interface EntityManagerInternals {
+  /** Null where nothing was found. */
+  findOne(target: EntityTarget<ObjectLiteral>, options: unknown): Promise<unknown>;
+  findOneBy(target: EntityTarget<ObjectLiteral>, where: unknown): Promise<unknown>;
   findOneOrFail(target: EntityTarget<ObjectLiteral>, options: unknown): Promise<unknown>;
   findOneByOrFail(target: EntityTarget<ObjectLiteral>, where: unknown): Promise<unknown>;
   update(...args: unknown[]): Promise<unknown>;

@@ -6,13 +6,14 @@
  * - where objects are rewritten to blind indexes (`where`), fragments of SQL are checked (`raw-use`);
  * - reads: raw rows are opened page by page before hydration (`page`).
  */
-import type { DataSource, EntityMetadata } from 'typeorm';
+import type { DataSource, EntityMetadata, EntityTarget, ObjectLiteral, QueryRunner } from 'typeorm';
 import type { FieldSealPages } from '../keys/field-seal.js';
 import type { ColumnsOf, EncryptedColumn } from './encrypted-column.js';
 import { refuseBeyondInsert } from './insert-only.js';
 import { insertBuilder } from './insert-builder.js';
 import {
   type BuilderClass,
+  type DataSourceInternals,
   type InsertInternals,
   type QueryBuilderInternals,
   type Row,
@@ -158,8 +159,36 @@ export function mainMetadata({ expressionMap }: QueryBuilderInternals): EntityMe
 }
 
 /**
- * A select builder as `dataSource.createQueryBuilder` returns it, on the way to the caller. Nobody else has it, so what
- * it holds is taken over and not copied.
+ * What a data source makes its select builders with from now on. TypeORM's own method is known, and its builders are made
+ * of our class at once, since everybody who finds anything waits for two; one that somebody else has put in its place is
+ * asked for a builder, which is then turned into ours.
+ */
+export function sealingSelects(
+  dataSource: DataSource,
+  builders: Builders,
+  createQueryBuilder: DataSourceInternals['createQueryBuilder'],
+): DataSourceInternals['createQueryBuilder'] {
+  const own = isTypeOrms(dataSource);
+  const maxLength = dataSource.driver.maxAliasLength || Infinity;
+  return (entityOrRunner, alias, queryRunner) => {
+    if (!own || (alias !== undefined && (alias === '' || alias.length > maxLength)))
+      return asSealing(dataSource, builders, createQueryBuilder(entityOrRunner, alias, queryRunner));
+    if (alias === undefined)
+      return new builders.select(dataSource, entityOrRunner as QueryRunner | undefined);
+    const { target } = dataSource.getMetadata(entityOrRunner as EntityTarget<ObjectLiteral>);
+    return new builders.select(dataSource, queryRunner).select(alias).from(target, alias);
+  };
+}
+
+/** Whether no object and no class between has a `createQueryBuilder` of its own before that of the base class. */
+function isTypeOrms(dataSource: DataSource): boolean {
+  let owner: object = dataSource;
+  while (!Object.hasOwn(owner, 'createQueryBuilder')) owner = Object.getPrototypeOf(owner) as object;
+  return Object.getPrototypeOf(owner) === Object.prototype;
+}
+
+/**
+ * A select builder of TypeORM's own, as one that seals. Nobody else has it, so what it holds is taken over and not copied.
  */
 export function asSealing(
   dataSource: DataSource,

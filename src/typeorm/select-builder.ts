@@ -12,11 +12,11 @@ import {
   type SelectSelection,
 } from './internals.js';
 import { KeptSql } from './kept-sql.js';
-import { withoutCriteria } from './not-found.js';
+import { foundOrFail } from './not-found.js';
 import { openPage, putCellsBack, type PageColumn } from './page.js';
 import { mainMetadata, type BuilderContext } from './query-builders.js';
 import { rawNameIn, rawNames } from './raw-names.js';
-import { RowEntities } from './row-entities.js';
+import { RowEntities, type RowPlan } from './row-entities.js';
 import { rewriteWhere } from './where.js';
 
 /** What a statement selects of an alias with encrypted columns. */
@@ -90,9 +90,14 @@ export function selectBuilder(
       return this.#isEncrypted() ? kept.withColumnNames(this.expressionMap, statement, make) : make();
     }
 
-    override async executeEntitiesAndRawResults(queryRunner: QueryRunner): Promise<RawAndEntities> {
+    override executeEntitiesAndRawResults(queryRunner: QueryRunner): Promise<RawAndEntities> {
       const plan = this.#isEncrypted() ? rowEntities.planOf(this.expressionMap) : undefined;
-      if (plan === undefined) return super.executeEntitiesAndRawResults(queryRunner);
+      return plan === undefined
+        ? super.executeEntitiesAndRawResults(queryRunner)
+        : this.#makeEntities(plan, queryRunner);
+    }
+
+    async #makeEntities(plan: RowPlan, queryRunner: QueryRunner): Promise<RawAndEntities> {
       const raw = await this.loadRawResults(queryRunner);
       const entities = rowEntities.hydrate(plan, raw, this.queryRunner);
       if (raw.length > 0 && this.expressionMap.callListeners && isHeard(dataSource, plan.metadata))
@@ -161,8 +166,8 @@ export function selectBuilder(
       return results;
     }
 
-    override getOneOrFail(): Promise<unknown> {
-      return withoutCriteria(super.getOneOrFail());
+    override async getOneOrFail(): Promise<unknown> {
+      return foundOrFail(await this.getOne(), this.expressionMap.mainAlias!.target);
     }
 
     /** The encrypted columns in the rows, with the names that TypeORM gave them there. */

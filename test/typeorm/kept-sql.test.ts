@@ -57,7 +57,7 @@ describe('KeptSql', () => {
   const metadata = () => shop.dataSource.getMetadata(Card);
 
   function mapOf(more: Partial<ExpressionMapInternals> = {}): ExpressionMapInternals {
-    const mainAlias = { name: 'card', hasMetadata: true, metadata: metadata() };
+    const mainAlias = { name: 'card', hasMetadata: true, metadata: metadata(), target: Card };
     const map: Partial<ExpressionMapInternals> = {
       mainAlias,
       aliases: [mainAlias],
