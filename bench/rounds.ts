@@ -13,6 +13,11 @@ export interface Operation<T> {
   readonly name: string;
   /** The time of one run is divided by it. */
   readonly parts: number;
+  /** Runs of each round, which come as rounds of their own: short turns, so that a slow moment hits every side alike. */
+  readonly turns?: number;
+  /** Before the first run of a subject. */
+  readonly begin?: (subject: T) => Promise<unknown>;
+  /** Before every run. */
   readonly prepare?: (subject: T) => Promise<unknown>;
   readonly run: (subject: T) => Promise<unknown>;
 }
@@ -46,8 +51,10 @@ export async function measureRounds<T extends Subject>(
     operations.map(({ name }) => [name, emptyLists(subjects.map(({ way }) => way as T['way']))]),
   );
   for (const operation of operations) {
-    for (let round = -warmUp; round < rounds; round++) {
-      for (const subject of rotated(subjects, round + warmUp)) {
+    const { begin, turns = 1 } = operation;
+    for (const subject of subjects) await begin?.(subject);
+    for (let round = -warmUp * turns; round < rounds * turns; round++) {
+      for (const subject of rotated(subjects, round + warmUp * turns)) {
         const ms = await measure(operation, subject);
         if (round >= 0) times.get(operation.name)![subject.way as T['way']].push(ms);
       }
