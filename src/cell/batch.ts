@@ -1,17 +1,18 @@
 /**
- * Cells of one key and one byte 1 that are sealed or opened together, of one column or several, laid out so that a handful of calls
- * and plain XOR of words serve them all.
+ * Cells of one key, byte 1 and delivery header that are sealed or opened together, of one column or several, laid out so
+ * that a handful of calls and plain XOR of words serve them all.
  */
 import type { CellColumn } from './column.js';
-import { BLOCK_BYTES, Blocks, copyBlock, isSameBlock } from './blocks.js';
+import { BLOCK_BYTES, Blocks, copyBlock } from './blocks.js';
 import { blocksOf } from './cmac.js';
 import { HEADER_BYTES, MARKER } from './header.js';
 
 /**
- * A cell begins so many bytes behind the start of a block: its header then ends with a block, and fingerprint, nonce,
- * tag and text (in suite 1) each begin with one.
+ * A pool cell begins so many bytes behind the start of a block: its header then ends with a block, and fingerprint, nonce,
+ * tag and text (in suite 1) each begin with one. A cell with a delivery header begins before that by as much as the
+ * header is long, so that the cipher finds nonce, tag and text where they are in pool cells.
  */
-export const FRAME_GAP = 14;
+const FRAME_GAP = 14;
 export const FRAME_HEADER_BLOCKS = (FRAME_GAP + HEADER_BYTES) / BLOCK_BYTES;
 const FINGERPRINT_BLOCK = 1;
 
@@ -25,6 +26,8 @@ export interface BatchOf {
   readonly fingerprint: string;
   /** Whether the cells are bound: all of them or none. */
   readonly bound: boolean;
+  /** Length of the delivery header of every cell. */
+  readonly headerBytes: number;
 }
 
 /** What the cells of one column have in common. */
@@ -46,7 +49,7 @@ export class Batch<C extends CellsOf = CellsOf> {
   readonly lengths = new Int32Array(MAX_CELLS);
   readonly starts = new Int32Array(MAX_CELLS);
   readonly counts = new Int32Array(MAX_CELLS);
-  /** First block of each cell in `frames`. */
+  /** First block of each cell in `frames`, without its delivery header: its nonce is FRAME_HEADER_BLOCKS behind. */
   readonly frameStarts = new Int32Array(MAX_CELLS);
   /** 1 where the cell's own tag was right. */
   readonly verified = new Uint8Array(MAX_CELLS);
@@ -56,11 +59,14 @@ export class Batch<C extends CellsOf = CellsOf> {
   readonly frames = new Blocks(FULL_BLOCKS);
   textBlocks = 0;
   frameBlocks = 0;
+  /** Blocks that the delivery header needs before each frame. */
+  #lead = 0;
 
   begin(of: BatchOf): void {
     // Whoever threw before the end of a batch must not leave values of its page here.
     if (this.n > 0) this.wipe();
     this.of = of;
+    this.#lead = Math.ceil(of.headerBytes / BLOCK_BYTES);
     this.textBlocks = 0;
     this.frameBlocks = 0;
   }
@@ -71,14 +77,14 @@ export class Batch<C extends CellsOf = CellsOf> {
    */
   add(part: C, row: number, length: number, overhead: number): boolean {
     const i = this.n;
-    const frame = FRAME_HEADER_BLOCKS + blocksOf(length + overhead);
+    const frame = this.#lead + FRAME_HEADER_BLOCKS + blocksOf(length + overhead);
     if (i === MAX_CELLS || (i > 0 && this.frameBlocks + frame > FULL_BLOCKS)) return false;
     this.parts[i] = part;
     this.rows[i] = row;
     this.lengths[i] = length;
     this.starts[i] = this.textBlocks;
     this.counts[i] = blocksOf(length);
-    this.frameStarts[i] = this.frameBlocks;
+    this.frameStarts[i] = this.frameBlocks + this.#lead;
     this.textBlocks += this.counts[i];
     this.frameBlocks += frame;
     this.frames.reserve(this.frameBlocks);
@@ -98,20 +104,23 @@ export class Batch<C extends CellsOf = CellsOf> {
   }
 
   /** Where cell i begins in `frames`, in bytes. */
-  frameAt(i: number): number {
-    return this.frameStarts[i]! * BLOCK_BYTES + FRAME_GAP;
+  cellAt(i: number): number {
+    return this.frameStarts[i]! * BLOCK_BYTES + FRAME_GAP - this.of.headerBytes;
   }
 
-  writeHeader(i: number, fingerprint: Blocks): void {
-    const at = this.frameAt(i);
-    this.frames.bytes[at] = MARKER;
-    this.frames.bytes[at + 1] = this.of.byteOne;
-    copyBlock(fingerprint, 0, this.frames, this.frameStarts[i]! + FINGERPRINT_BLOCK);
+  /** Where the nonce of cell i begins in `frames`, in bytes. */
+  nonceAt(i: number): number {
+    return (this.frameStarts[i]! + FRAME_HEADER_BLOCKS) * BLOCK_BYTES;
   }
 
-  /** Whether cell i names this key. */
-  hasFingerprint(i: number, fingerprint: Blocks): boolean {
-    return isSameBlock(fingerprint, 0, this.frames, this.frameStarts[i]! + FINGERPRINT_BLOCK);
+  /** Writes what stands before the nonce of every cell. */
+  writeHeads(fingerprint: Blocks, header: Buffer): void {
+    if (header.length === 0) {
+      for (let i = 0; i < this.n; i++) this.#writePoolHead(i, fingerprint);
+      return;
+    }
+    const head = Buffer.concat([Buffer.of(MARKER, this.of.byteOne), fingerprint.bytes, header]);
+    for (let i = 0; i < this.n; i++) this.frames.bytes.set(head, this.cellAt(i));
   }
 
   /** Binding of cell i. */
@@ -129,5 +138,12 @@ export class Batch<C extends CellsOf = CellsOf> {
     this.n = 0;
     this.texts.wipe();
     this.frames.wipe();
+  }
+
+  #writePoolHead(i: number, fingerprint: Blocks): void {
+    const at = this.cellAt(i);
+    this.frames.bytes[at] = MARKER;
+    this.frames.bytes[at + 1] = this.of.byteOne;
+    copyBlock(fingerprint, 0, this.frames, this.frameStarts[i]! + FINGERPRINT_BLOCK);
   }
 }

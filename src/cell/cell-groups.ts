@@ -1,7 +1,7 @@
-/** Cells of a page sorted by purpose, by the key they name and by byte 1, without a string per cell. */
+/** Cells of a page sorted by purpose, by byte 1, and by the key that they name and carry, without a string per cell. */
 import type { CellColumn } from './column.js';
 import { formatFingerprint } from './fingerprint.js';
-import type { ByteOne } from './format.js';
+import { type ByteOne, headerEnd } from './format.js';
 import { FINGERPRINT_AT, HEADER_BYTES } from './header.js';
 
 /** Cells of one column in a group. */
@@ -11,26 +11,33 @@ export interface GroupPart<C> {
   readonly rows: number[];
 }
 
-/** Cells of one purpose that begin with the same 18 bytes. */
+/** Cells of one purpose that begin with the same bytes up to their nonce. */
 export interface CellGroup<C> {
   readonly purpose: string;
   /** Not authenticated before the cells are opened. */
   readonly fingerprint: string;
   readonly byteOne: ByteOne;
+  /** The delivery header, for `byteOne.layout.parse`; a view, empty for pool delivery. Never authenticated. */
+  readonly header: Uint8Array;
   readonly parts: GroupPart<C>[];
 }
 
 interface Seen<C> extends CellGroup<C> {
+  readonly header: Buffer;
   readonly first: Uint8Array;
+  /** Where the header of the first cell ends. */
+  readonly end: number;
 }
 
+const NO_HEADER = Buffer.alloc(0);
+
 /**
- * By 4 bytes of the fingerprint, which differ unless somebody makes them alike; those few go by their text. Most pages
- * of a single row have one group, and make neither map nor list.
+ * By 4 bytes of the fingerprint or the header, which differ unless somebody makes them alike; those few go by their text.
+ * Most pages of a single row have one group, and make neither map nor list.
  */
 export class CellGroups<C extends { readonly column: CellColumn }> {
   readonly #all: Seen<C>[] = [];
-  /** By the first byte of the fingerprint the group that was found last: mostly that of the next cell that has it. */
+  /** By one byte of those 4 the group that was found last: mostly that of the next cell that has it. */
   #near: (Seen<C> | undefined)[] | undefined;
   #byFour: Map<number, Seen<C>> | undefined;
   #alike: Map<string, Seen<C>> | undefined;
@@ -43,10 +50,12 @@ export class CellGroups<C extends { readonly column: CellColumn }> {
   /** The cells of one column one after another, each row once, in ascending order. */
   add(of: C, row: number, cell: Uint8Array, byteOne: ByteOne): void {
     const { purpose } = of.column;
+    const end = headerEnd(cell, byteOne);
     let group = this.#last;
-    if (group === undefined || !isOf(group, purpose, cell)) {
-      group = this.#near?.[cell[FINGERPRINT_AT]!];
-      if (group === undefined || !isOf(group, purpose, cell)) group = this.#find(purpose, cell, byteOne);
+    if (group === undefined || !isOf(group, purpose, cell, end)) {
+      group = this.#near?.[cell[tellingAt(end)]!];
+      if (group === undefined || !isOf(group, purpose, cell, end))
+        group = this.#find(purpose, cell, byteOne, end);
       this.#last = group;
     }
     const { parts } = group;
@@ -55,38 +64,56 @@ export class CellGroups<C extends { readonly column: CellColumn }> {
     else parts.push({ of, rows: [row] });
   }
 
-  #find(purpose: string, cell: Uint8Array, byteOne: ByteOne): Seen<C> {
-    if (this.#last === undefined) return this.#begin(purpose, cell, byteOne);
-    this.#byFour ??= new Map([[fourOf(this.#last.first), this.#last]]);
+  #find(purpose: string, cell: Uint8Array, byteOne: ByteOne, end: number): Seen<C> {
+    if (this.#last === undefined) return this.#begin(purpose, cell, byteOne, end);
+    this.#byFour ??= new Map([[fourOf(this.#last.first, this.#last.end), this.#last]]);
     this.#near ??= new Array<Seen<C> | undefined>(256).fill(undefined);
-    const four = fourOf(cell);
+    const four = fourOf(cell, end);
     let found = this.#byFour.get(four);
-    if (found === undefined) this.#byFour.set(four, (found = this.#begin(purpose, cell, byteOne)));
-    else if (!isOf(found, purpose, cell)) return this.#findAlike(purpose, cell, byteOne);
-    this.#near[cell[FINGERPRINT_AT]!] = found;
+    if (found === undefined) this.#byFour.set(four, (found = this.#begin(purpose, cell, byteOne, end)));
+    else if (!isOf(found, purpose, cell, end)) return this.#findAlike(purpose, cell, byteOne, end);
+    this.#near[cell[tellingAt(end)]!] = found;
     return found;
   }
 
-  #findAlike(purpose: string, cell: Uint8Array, byteOne: ByteOne): Seen<C> {
-    const text = `${byteOne.byte} ${formatFingerprint(cell, FINGERPRINT_AT)} ${purpose}`;
+  #findAlike(purpose: string, cell: Uint8Array, byteOne: ByteOne, end: number): Seen<C> {
+    const text = `${end} ${viewOf(cell, FINGERPRINT_AT, end).toString('latin1')} ${byteOne.byte} ${purpose}`;
     this.#alike ??= new Map();
     let seen = this.#alike.get(text);
-    if (seen === undefined) this.#alike.set(text, (seen = this.#begin(purpose, cell, byteOne)));
+    if (seen === undefined) this.#alike.set(text, (seen = this.#begin(purpose, cell, byteOne, end)));
     return seen;
   }
 
-  #begin(purpose: string, cell: Uint8Array, byteOne: ByteOne): Seen<C> {
+  #begin(purpose: string, cell: Uint8Array, byteOne: ByteOne, end: number): Seen<C> {
     const fingerprint = formatFingerprint(cell, FINGERPRINT_AT);
-    const seen: Seen<C> = { purpose, fingerprint, byteOne, parts: [], first: cell };
+    const header = end === HEADER_BYTES ? NO_HEADER : viewOf(cell, HEADER_BYTES, end);
+    const seen: Seen<C> = { purpose, fingerprint, byteOne, header, parts: [], first: cell, end };
     this.#all.push(seen);
     return seen;
   }
 }
 
-const fourOf = (cell: Uint8Array): number => (cell[2]! << 24) | (cell[3]! << 16) | (cell[4]! << 8) | cell[5]!;
+/** Where 4 bytes are that differ between keys: at the start of the fingerprint, or the end of a wrap, which is its tag. */
+const tellingAt = (end: number): number => (end === HEADER_BYTES ? FINGERPRINT_AT : end - 4);
 
-/** By purpose, byte 1 and fingerprint. */
-function isOf<C>({ purpose, first }: Seen<C>, ofPurpose: string, cell: Uint8Array): boolean {
+function fourOf(cell: Uint8Array, end: number): number {
+  const at = tellingAt(end);
+  return (cell[at]! << 24) | (cell[at + 1]! << 16) | (cell[at + 2]! << 8) | cell[at + 3]!;
+}
+
+/** By purpose and by all bytes from byte 1 to the nonce. */
+function isOf<C>(seen: Seen<C>, purpose: string, cell: Uint8Array, end: number): boolean {
+  const { first } = seen;
   for (let i = HEADER_BYTES - 1; i >= 1; i--) if (cell[i] !== first[i]) return false;
-  return purpose === ofPurpose;
+  return seen.purpose === purpose && (end === HEADER_BYTES || hasHeader(seen, cell, end));
+}
+
+/** One call into the platform costs less than a loop over a hundred bytes. Measured. */
+function hasHeader<C>({ header, first, end }: Seen<C>, cell: Uint8Array, ofCell: number): boolean {
+  if (end !== ofCell || first[end - 1] !== cell[end - 1]) return false;
+  return header.compare(cell, HEADER_BYTES, end) === 0;
+}
+
+function viewOf(cell: Uint8Array, from: number, to: number): Buffer {
+  return Buffer.from(cell.buffer, cell.byteOffset + from, to - from);
 }

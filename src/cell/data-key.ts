@@ -2,24 +2,50 @@
 import { inspect } from 'node:util';
 import { KeyError } from '../errors.js';
 import { Blocks } from './blocks.js';
+import {
+  type Delivery,
+  type DeliveryHeader,
+  encodeHeader,
+  type EnvelopeParts,
+  type SealedParts,
+} from './delivery-header.js';
 import { fingerprintBytes } from './fingerprint.js';
-import { identify, type KeyOwner, withRoot } from './key-schedule.js';
+import { type Derive, identify, type KeyIdentity, type KeyOwner, withRoot } from './key-schedule.js';
 import { SUITES, type Suite, type SuiteKey } from './suites.js';
 
 export type { KeyOwner } from './key-schedule.js';
 
+/** What a data key is made of. */
+interface Parts extends KeyIdentity {
+  readonly delivery: Delivery;
+  readonly header: Buffer;
+  readonly suites: ReadonlyMap<Suite, SuiteKey>;
+}
+
+/**
+ * Kind `session` has no commitment: nothing is stored that it could be compared with. What vouches for a session key is
+ * that HPKE opened it for its pair.
+ */
+const NO_COMMITMENT = Buffer.alloc(0);
+
 /** Seals and opens cells. Its key bytes live inside cipher objects, never in a property, a string or JSON. */
-export class DataKey {
-  /** UUID in lower case: the public name of the key, in every cell it sealed. */
+export class DataKey implements KeyIdentity {
+  /** UUID in lower case: the public name of the key, in every cell it sealed. Of a session key: that of its key pair. */
   readonly fingerprint: string;
-  /** 32 bytes, public: compare it in constant time with what the key store holds. */
+  /** 32 bytes, public: compare it in constant time with what the key store holds. Empty for a session key. */
   readonly commitment: Buffer;
+  /** How whoever opens its cells comes by the key. It opens cells of its fingerprint whatever their delivery is. */
+  readonly delivery: Delivery;
+  /** What the cells that it seals carry behind the fingerprint. Public; empty for pool delivery. */
+  readonly header: Buffer;
   readonly #block = new Blocks(1);
   #suites: ReadonlyMap<Suite, SuiteKey> | undefined;
 
-  private constructor(fingerprint: string, commitment: Buffer, suites: ReadonlyMap<Suite, SuiteKey>) {
+  private constructor({ fingerprint, commitment, delivery, header, suites }: Parts) {
     this.fingerprint = fingerprint;
     this.commitment = commitment;
+    this.delivery = delivery;
+    this.header = header;
     this.#block.bytes.set(fingerprintBytes(fingerprint));
     this.#suites = suites;
   }
@@ -29,13 +55,46 @@ export class DataKey {
    * @throws KeyError `ERR_KEY_COMMITMENT` when the root has not 32 bytes; ConfigError `ERR_CONFIG_FIELD`
    */
   static derive(root: Buffer, owner: KeyOwner): DataKey {
+    return DataKey.#ofKindData(root, owner, { delivery: 'pool' });
+  }
+
+  /**
+   * The same key, for cells that carry its root with them, wrapped. Takes the root over and wipes it, also when it throws.
+   * @param wrap The root under a KEK. That it is this root's is not looked at.
+   * @throws KeyError `ERR_KEY_COMMITMENT` when the root has not 32 bytes; FormatError `ERR_FORMAT_CELL` when the wrap
+   * does not fit into a cell; ConfigError `ERR_CONFIG_FIELD`
+   */
+  static deriveEnvelope(root: Buffer, owner: KeyOwner, { kekRef, wrapped }: EnvelopeParts): DataKey {
+    return DataKey.#ofKindData(root, owner, { delivery: 'envelope', kekRef, wrapped });
+  }
+
+  /**
+   * A session key, for cells that carry it with them, sealed to a key pair. Takes the root over and wipes it, also when
+   * it throws. `sealSession` and `openSession` make the parts fit each other.
+   * @param fingerprint Of the key pair.
+   * @throws KeyError `ERR_KEY_COMMITMENT` when the root has not 32 bytes; FormatError `ERR_FORMAT_CELL` when a part has
+   * not its size; ConfigError `ERR_CONFIG_FIELD`
+   */
+  static deriveSession(
+    root: Buffer,
+    owner: KeyOwner,
+    fingerprint: string,
+    { encapsulated, sessionKey }: SealedParts,
+  ): DataKey {
+    return withRoot(root, 'session', owner, (derive) => {
+      const delivery = 'sealed';
+      const header = encodeHeader({ delivery, encapsulated, sessionKey });
+      const suites = suiteKeys(derive, fingerprint);
+      return new DataKey({ fingerprint, commitment: NO_COMMITMENT, delivery, header, suites });
+    });
+  }
+
+  static #ofKindData(root: Buffer, owner: KeyOwner, of: DeliveryHeader): DataKey {
     return withRoot(root, 'data', owner, (derive) => {
-      const { fingerprint, commitment } = identify(derive);
-      const suites = new Map<Suite, SuiteKey>();
-      for (const entry of SUITES) {
-        suites.set(entry.suite, entry.key(derive(entry.label, entry.keyBytes), fingerprint));
-      }
-      return new DataKey(fingerprint, commitment, suites);
+      const header = encodeHeader(of);
+      const identity = identify(derive);
+      const suites = suiteKeys(derive, identity.fingerprint);
+      return new DataKey({ ...identity, delivery: of.delivery, header, suites });
     });
   }
 
@@ -59,7 +118,7 @@ export class DataKey {
     return this.#suites.get(suite)!;
   }
 
-  /** The 16 bytes of the fingerprint, for comparing with cells. */
+  /** The 16 bytes of the fingerprint, as cells begin with them. */
   get fingerprintBlock(): Blocks {
     return this.#block;
   }
@@ -75,6 +134,13 @@ export class DataKey {
   [inspect.custom](): string {
     return this.toString();
   }
+}
+
+/** No output of the key schedule serves two suites. */
+function suiteKeys(derive: Derive, fingerprint: string): ReadonlyMap<Suite, SuiteKey> {
+  return new Map(
+    SUITES.map((entry) => [entry.suite, entry.key(derive(entry.label, entry.keyBytes), fingerprint)]),
+  );
 }
 
 /** What every use of a closed key throws. */

@@ -5,14 +5,19 @@ import type { CellGroup, CellGroups } from './cell-groups.js';
 import { type Codec, knownCodec } from './codecs.js';
 import { type CellColumn, nameOf } from './column.js';
 import type { DataKey } from './data-key.js';
-import { type ByteOne, byteOneOf, malformed } from './format.js';
+import { type ByteOne, byteOneOf, type Delivery, malformed } from './format.js';
 import { HEADER_BYTES } from './header.js';
 import { unpaddedEnd } from './padding.js';
 import { type Suite, TAG_BYTES } from './suites.js';
 
+/** What a column opens; other cells are refused before a key is touched. */
+export interface Accepted {
+  readonly suites: readonly Suite[];
+  readonly deliveries: readonly Delivery[];
+}
+
 export interface OpenOptions {
-  /** Suites that the column opens; others are refused before a key is touched. */
-  readonly accept: readonly Suite[];
+  readonly accept: Accepted;
   /** By row; required for each cell of a bound column. */
   readonly bindings?: readonly (Uint8Array | undefined)[] | undefined;
   /** Of the sibling column, by row. `undefined`: not read. `null`: read and NULL, which no cell may have beside it. */
@@ -58,44 +63,46 @@ export function beginOpening(
 }
 
 /**
- * Opens the cells of one key, whatever columns they are of, into the values of their openings. A cell that cannot be
+ * Opens the cells of one group, whatever columns they are of, into the values of their openings. A cell that cannot be
  * opened is in `failures` by its row and does not hinder its neighbours. Synchronous, no I/O. Opened `bytes` are copies
  * of their own.
  *
- * Failures: FormatError `ERR_FORMAT_NOT_ACCEPTED`; OpenError `ERR_OPEN_FAILED` whatever else is wrong,
- * `ERR_OPEN_CIPHER` when the cipher itself failed and another try can help.
+ * Failures: FormatError `ERR_FORMAT_NOT_ACCEPTED`; OpenError `ERR_OPEN_FAILED` whatever else is wrong, another key than
+ * the cells name included, `ERR_OPEN_CIPHER` when the cipher itself failed and another try can help.
+ * @param key What it says of delivery is for sealing and means nothing here.
  * @throws KeyError `ERR_KEY_CLOSED`
  */
-export function openCells(
-  key: DataKey,
-  { byteOne, parts }: Pick<CellGroup<Opening>, 'byteOne' | 'parts'>,
-): void {
-  batch.begin(batchOf(key, byteOne, false));
+export function openCells(key: DataKey, group: CellGroup<Opening>): void {
+  const { byteOne, parts, fingerprint } = group;
+  batch.begin(batchOf(group, false));
   for (const { of: opening, rows } of parts) {
-    if (isAccepted(opening, byteOne)) addCells(key, byteOne, opening, rows);
-    else for (const row of rows) fail(opening, row, notAccepted(opening.column, byteOne));
+    if (!isAccepted(opening, byteOne)) failRows(opening, rows, notAccepted(opening, byteOne));
+    else if (fingerprint !== key.fingerprint) failRows(opening, rows, openFailed(opening.column, key));
+    else addCells(key, group, opening, rows);
   }
   if (batch.n > 0) openBatch(key, byteOne);
 }
 
 /** For cells whose key is not to be had. */
 export function failCells({ parts }: Pick<CellGroup<Opening>, 'parts'>, error: FieldSealError): void {
-  for (const { of: opening, rows } of parts) for (const row of rows) fail(opening, row, error);
+  for (const { of: opening, rows } of parts) failRows(opening, rows, error);
 }
 
-const isAccepted = ({ options }: Opening, { delivery, suite }: ByteOne): boolean =>
-  delivery === 'pool' && options.accept.includes(suite.suite);
+const isAccepted = ({ options: { accept } }: Opening, { delivery, suite }: ByteOne): boolean =>
+  accept.suites.includes(suite.suite) && accept.deliveries.includes(delivery);
 
-const batchOf = (key: DataKey, { byte }: ByteOne, bound: boolean): BatchOf => ({
-  byteOne: byte,
-  fingerprint: key.fingerprint,
+const batchOf = ({ byteOne, fingerprint, header }: CellGroup<Opening>, bound: boolean): BatchOf => ({
+  byteOne: byteOne.byte,
+  fingerprint,
   bound,
+  headerBytes: header.length,
 });
 
-function addCells(key: DataKey, byteOne: ByteOne, opening: Opening, rows: readonly number[]): void {
+function addCells(key: DataKey, group: CellGroup<Opening>, opening: Opening, rows: readonly number[]): void {
   const { bound } = opening.column;
-  if (batch.of.bound !== bound) nextBatch(key, byteOne, bound);
-  const overhead = byteOne.suite.nonceBytes + TAG_BYTES;
+  if (batch.of.bound !== bound) nextBatch(key, group, bound);
+  const overhead = group.byteOne.suite.nonceBytes + TAG_BYTES;
+  const head = HEADER_BYTES + group.header.length;
   for (const row of rows) {
     const refused = refusal(key, opening, row);
     if (refused !== undefined) {
@@ -103,12 +110,12 @@ function addCells(key: DataKey, byteOne: ByteOne, opening: Opening, rows: readon
       continue;
     }
     const cell = opening.cells[row]!;
-    const length = cell.length - HEADER_BYTES - overhead;
+    const length = cell.length - head - overhead;
     if (!batch.add(opening, row, length, overhead)) {
-      nextBatch(key, byteOne, bound);
+      nextBatch(key, group, bound);
       batch.add(opening, row, length, overhead);
     }
-    batch.frames.bytes.set(cell, batch.frameAt(batch.n - 1));
+    batch.frames.bytes.set(cell, batch.cellAt(batch.n - 1));
   }
 }
 
@@ -118,9 +125,9 @@ function refusal(key: DataKey, { column, options, bindings }: Opening, row: numb
   return isSibling(options.fingerprints?.[row], key) ? undefined : openFailed(column, key);
 }
 
-function nextBatch(key: DataKey, byteOne: ByteOne, bound: boolean): void {
-  if (batch.n > 0) openBatch(key, byteOne);
-  batch.begin(batchOf(key, byteOne, bound));
+function nextBatch(key: DataKey, group: CellGroup<Opening>, bound: boolean): void {
+  if (batch.n > 0) openBatch(key, group.byteOne);
+  batch.begin(batchOf(group, bound));
 }
 
 function openBatch(key: DataKey, byteOne: ByteOne): void {
@@ -143,7 +150,7 @@ function takeValue(key: DataKey, byteOne: ByteOne, i: number): void {
   const row = batch.rows[i]!;
   const start = batch.textAt(i);
   let value: unknown;
-  if (batch.verified[i] === 1 && batch.hasFingerprint(i, key.fingerprintBlock)) {
+  if (batch.verified[i] === 1) {
     const { bytes } = batch.texts;
     const end = start + batch.lengths[i]!;
     const textEnd = byteOne.padded ? unpaddedEnd(bytes, start, end) : end;
@@ -156,6 +163,10 @@ function takeValue(key: DataKey, byteOne: ByteOne, i: number): void {
 function isSibling(fingerprint: string | null | undefined, key: DataKey): boolean {
   if (fingerprint === undefined || fingerprint === key.fingerprint) return true;
   return fingerprint?.toLowerCase() === key.fingerprint; // some databases print UUIDs in upper case
+}
+
+function failRows(opening: Opening, rows: readonly number[], error: FieldSealError): void {
+  for (const row of rows) fail(opening, row, error);
 }
 
 /** Leaves the row without a value. */
@@ -195,10 +206,16 @@ function unbound(column: CellColumn, key: DataKey): OpenError {
   );
 }
 
-function notAccepted(column: CellColumn, { suite, delivery }: ByteOne): FormatError {
-  return new FormatError(
-    'ERR_FORMAT_NOT_ACCEPTED',
-    `${nameOf(column)}: got a cell of suite ${suite.suite} and delivery ${delivery}, which the policy of the purpose ` +
-      `does not accept; add it to accept.suites where such cells are expected.`,
-  );
+function notAccepted({ column, options }: Opening, { suite, delivery }: ByteOne): FormatError {
+  const { suites, deliveries } = options.accept;
+  const [what, advice] = suites.includes(suite.suite)
+    ? [
+        `delivery ${delivery}, and the purpose opens ${deliveries.join(', ')}`,
+        'compare its delivery with that of whoever sealed the cell',
+      ]
+    : [
+        `suite ${suite.suite}, and the purpose opens ${suites.join(', ')}`,
+        'add it to accept.suites where such cells are expected',
+      ];
+  return new FormatError('ERR_FORMAT_NOT_ACCEPTED', `${nameOf(column)}: got a cell of ${what}; ${advice}.`);
 }

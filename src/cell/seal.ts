@@ -4,7 +4,7 @@ import { Batch } from './batch.js';
 import { codecOf, type Encoded, MAX_VALUE_BYTES } from './codecs.js';
 import { type CellColumn, nameOf } from './column.js';
 import type { DataKey } from './data-key.js';
-import { poolByteOne } from './format.js';
+import { byteOneFor } from './format.js';
 import { HEADER_BYTES } from './header.js';
 import { type KeyGroup, KeyGroups } from './key-groups.js';
 import { paddedLength, writePadding } from './padding.js';
@@ -25,8 +25,8 @@ interface Page {
 const batch = new Batch<Page>();
 
 /**
- * Seals values of one column, each under its own key, into cells of pool delivery; `null` and `undefined` stay `null`.
- * All values are checked before the first is sealed; all are sealed or the call throws. Synchronous, no I/O. Cells
+ * Seals values of one column, each under its own key, into cells of that key's delivery; `null` and `undefined` stay
+ * `null`. All values are checked before the first is sealed; all are sealed or the call throws. Synchronous, no I/O. Cells
  * share memory with each other, in slabs of about 64 KiB. `bytes` counts what was enciphered, padding included.
  *
  * @throws SealError `ERR_SEAL_TYPE`, `ERR_SEAL_VALUE` (a value the codec refuses, or above 16 MiB), `ERR_SEAL_BINDING`
@@ -79,12 +79,11 @@ function measureAll({ column, encoded, sizes }: Page): void {
 }
 
 function groupRows(
-  { suite, column, encoded }: Page,
+  { column, encoded }: Page,
   keys: readonly (DataKey | undefined)[],
   bindings: readonly (Uint8Array | undefined)[] | undefined,
 ): readonly KeyGroup[] {
   const groups = new KeyGroups();
-  const byteOne = poolByteOne(suite, column.pad > 0);
   for (let row = 0; row < encoded.length; row++) {
     if (encoded[row] === undefined) continue;
     const key = keys[row];
@@ -96,7 +95,7 @@ function groupRows(
       );
     }
     checkBinding(column, bindings?.[row]);
-    groups.add(row, key, byteOne);
+    groups.add(row, key);
   }
   return groups.groups;
 }
@@ -113,10 +112,15 @@ function checkBinding(column: CellColumn, binding: Uint8Array | undefined): void
   );
 }
 
-function sealGroup(page: Page, { key, byteOne, rows }: KeyGroup): void {
+function sealGroup(page: Page, { key, rows }: KeyGroup): void {
   const { suite, column } = page;
   const overhead = suite.nonceBytes + TAG_BYTES;
-  const of = { byteOne, fingerprint: key.fingerprint, bound: column.bound };
+  const of = {
+    byteOne: byteOneFor(suite, column.pad > 0, key.delivery),
+    fingerprint: key.fingerprint,
+    bound: column.bound,
+    headerBytes: key.header.length,
+  };
   let at = 0;
   while (at < rows.length) {
     batch.begin(of);
@@ -133,10 +137,8 @@ function sealBatch(page: Page, key: DataKey): void {
   try {
     const cipher = key.forSuite(page.suite.suite);
     batch.reserve();
-    for (let i = 0; i < batch.n; i++) {
-      writeValue(page, i);
-      batch.writeHeader(i, key.fingerprintBlock);
-    }
+    for (let i = 0; i < batch.n; i++) writeValue(page, i);
+    batch.writeHeads(key.fingerprintBlock, key.header);
     cipher.seal(batch);
     takeCells(page);
   } catch (error) {
@@ -160,13 +162,13 @@ function writeValue(page: Page, i: number): void {
 
 /** Copies the frames into one slab, whose cells are views. */
 function takeCells(page: Page): void {
-  const first = batch.frameAt(0);
-  const overhead = HEADER_BYTES + page.suite.nonceBytes + TAG_BYTES;
-  const end = batch.frameAt(batch.n - 1) + overhead + batch.lengths[batch.n - 1]!;
+  const first = batch.cellAt(0);
+  const overhead = HEADER_BYTES + batch.of.headerBytes + page.suite.nonceBytes + TAG_BYTES;
+  const end = batch.cellAt(batch.n - 1) + overhead + batch.lengths[batch.n - 1]!;
   const slab = Buffer.allocUnsafe(end - first);
   slab.set(batch.frames.bytes.subarray(first, end));
   for (let i = 0; i < batch.n; i++) {
-    const at = batch.frameAt(i) - first;
+    const at = batch.cellAt(i) - first;
     const length = batch.lengths[i]!;
     page.cells[batch.rows[i]!] = batch.n === 1 ? slab : slab.subarray(at, at + overhead + length);
     page.bytes += length;

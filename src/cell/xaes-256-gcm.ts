@@ -10,7 +10,6 @@ import { BlockCipher } from './block-cipher.js';
 import { BLOCK_BYTES, Blocks } from './blocks.js';
 import { double } from './cmac.js';
 import { ContextCache, contextOf } from './column.js';
-import { HEADER_BYTES } from './header.js';
 import { lengthPrefixed } from './length-prefix.js';
 import type { SuiteKey } from './suites.js';
 
@@ -42,7 +41,7 @@ export class Xaes256GcmKey implements SuiteKey {
     for (let i = 0; i < batch.n; i++) {
       const nonce = Buffer.concat([prefix.bytes, random.subarray(i * PREFIX_BYTES, (i + 1) * PREFIX_BYTES)]);
       const sealed = sealGcm(prefix.key, nonce, textOf(batch, i), this.#additionalData(batch, i));
-      const at = batch.frameAt(i) + HEADER_BYTES;
+      const at = batch.nonceAt(i);
       batch.frames.bytes.set(nonce, at);
       batch.frames.bytes.set(sealed, at + NONCE_BYTES);
     }
@@ -50,7 +49,7 @@ export class Xaes256GcmKey implements SuiteKey {
 
   open(batch: Batch): void {
     for (let i = 0; i < batch.n; i++) {
-      const at = batch.frameAt(i) + HEADER_BYTES;
+      const at = batch.nonceAt(i);
       const { bytes } = batch.frames;
       const nonce = bytes.subarray(at, at + NONCE_BYTES);
       const sealed = bytes.subarray(at + NONCE_BYTES, at + NONCE_BYTES + batch.lengths[i]! + TAG_BYTES);

@@ -21,6 +21,7 @@ import { Listener } from './listener.js';
 import { openPage } from './open-page.js';
 import type { CellsToOpen, OpenPageParts } from './open-page.js';
 import { describeValue } from './options.js';
+import type { Policy } from './policy.js';
 import { openPreviously } from './previously.js';
 import { ProcessKeys } from './process-keys.js';
 import { whenReady, type Ready } from './ready.js';
@@ -200,7 +201,7 @@ class KeyedFieldSeal implements FieldSeal {
         `${name}: expected the bytes of a cell, got ${describeValue(cell)}.`,
       );
     }
-    const accept = this.#columns.policy(purpose).accept.suites;
+    const accept = acceptedBy(this.#columns.policy(purpose));
     const page = [{ column, accept, cells: [cell], bindings: [bindingOf(parsed)] }];
     const [opened] = await openPage(this.#openParts, page);
     const failure = opened!.failures?.get(0);
@@ -256,5 +257,10 @@ function cellsToOpen(
   { cells, fingerprints, bindings, previousBindings }: CellsOfColumn,
   { cells: column, policy }: DeclaredColumn,
 ): CellsToOpen {
-  return { column, accept: policy.accept.suites, cells, fingerprints, bindings, previousBindings };
+  return { column, accept: acceptedBy(policy), cells, fingerprints, bindings, previousBindings };
 }
+
+const acceptedBy = ({ accept, delivery }: Policy): CellsToOpen['accept'] => ({
+  suites: accept.suites,
+  deliveries: [delivery],
+});

@@ -2,10 +2,13 @@
  * What the keys folder needs from outside, as interfaces: a clock, KEKs, a key store, a key source.
  * `kms/` implements {@link KekProvider}, `store/` implements {@link KeyStore}, `service/` implements {@link KeySource}.
  */
+import type { Delivery } from '../cell/format.js';
 import type { FieldSealError } from '../errors.js';
 import type { FieldSealEvent } from './events.js';
 import type { Policy } from './policy.js';
 import type { KeyState } from './states.js';
+
+export type { Delivery } from '../cell/format.js';
 
 /** Time, passed in so that tests need no sleeps. */
 export interface Clock {
@@ -29,7 +32,6 @@ export interface KeyScope {
 }
 
 export type KeyKind = 'data' | 'pair' | 'index' | 'store';
-export type Delivery = 'pool' | 'envelope' | 'sealed';
 
 /** Encryption context of every KMS call: authenticated, and readable in the KMS's audit log. */
 export interface WrapContext extends KeyScope {

@@ -5,7 +5,7 @@ import { someColumn } from './fixtures.js';
 describe('Batch', () => {
   test('begins without what an unfinished batch has left', () => {
     const batch = new Batch();
-    const of = { byteOne: 1, fingerprint: '', bound: false };
+    const of = { byteOne: 1, fingerprint: '', bound: false, headerBytes: 0 };
     const part = { column: someColumn(), bindings: undefined };
     batch.begin(of);
     for (let row = 0; row < 3; row++) batch.add(part, row, 16, 32);

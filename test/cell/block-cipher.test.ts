@@ -2,7 +2,7 @@ import { createCipheriv, createSecretKey, randomBytes } from 'node:crypto';
 import { afterEach, describe, expect, test } from 'vitest';
 import { BlockCipher, CbcChain, CipherFault } from '../../src/cell/block-cipher.js';
 import { Blocks } from '../../src/cell/blocks.js';
-import { openCells, openOne, sealOne, someColumn, someKey, thrownBy } from './fixtures.js';
+import { accepting, openCells, openOne, sealOne, someColumn, someKey, thrownBy } from './fixtures.js';
 
 type Update = (this: unknown, input: Uint8Array) => Buffer;
 
@@ -73,7 +73,9 @@ describe('a kept cipher context', () => {
     });
     openOne(cell, { key });
     cipherPrototype.update = realUpdate;
-    const { values, failures } = openCells(column, [cell, null], [key, key], { accept: ['aes-256-siv'] });
+    const { values, failures } = openCells(column, [cell, null], [key, key], {
+      accept: accepting('aes-256-siv'),
+    });
     expect(values).toEqual([undefined, null]);
     expect(failures?.get(0)).toMatchObject({ code: 'ERR_OPEN_CIPHER', retryable: true });
     expect(openOne(cell, { key })).toBe(VALUE);

@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { CellGroups } from '../../src/cell/cell-groups.js';
-import { byteOneOf, fingerprintOf } from '../../src/cell/format.js';
-import { sealOne, someColumn, someKey } from './fixtures.js';
+import { kekRefOf } from '../../src/cell/delivery-header.js';
+import { byteOneOf, fingerprintOf, parseCell } from '../../src/cell/format.js';
+import { KEY_OF, sealOne, someColumn, someEnvelopeKey, someKey } from './fixtures.js';
 
 /** Of one column, with the rows of each group. */
 function group(cells: readonly Buffer[]) {
@@ -78,5 +79,65 @@ describe('cell groups', () => {
     });
     const groups = group([...cells, ...cells]);
     expect(groups.map(({ rows }) => rows)).toEqual([...cells.keys()].map((row) => [row, row + 5000]));
+  });
+
+  test('tells cells of one key apart by any bit of their delivery header, in any order', () => {
+    for (const delivery of ['envelope', 'sealed'] as const) {
+      const cell = sealOne('1', { key: KEY_OF[delivery]() });
+      const { layout } = byteOneOf(cell)!;
+      const bytes = layout.headerBytes(cell)!;
+      const forged = Array.from({ length: bytes * 8 }, (_, bit) => {
+        const copy = Buffer.from(cell);
+        copy[18 + (bit >> 3)]! ^= 1 << (bit & 7);
+        return copy;
+      }).filter((copy) => byteOneOf(copy) !== undefined && layout.headerBytes(copy) === bytes);
+      const groups = group([cell, ...forged, cell, ...forged]);
+      expect(groups.map(({ rows }) => rows)).toEqual(
+        [cell, ...forged].map((_, row) => [row, row + forged.length + 1]),
+      );
+    }
+  });
+
+  test('tells headers apart of which one begins like the other', () => {
+    const wraps = [randomBytes(100), randomBytes(40)];
+    const root = randomBytes(32);
+    const short = sealOne('1', { key: someEnvelopeKey(root, wraps[0]) });
+    const long = sealOne('1', { key: someEnvelopeKey(root, Buffer.concat(wraps)) });
+    long.writeUInt16BE(100, 26);
+    expect(group([short, long, short]).map(({ rows }) => rows)).toEqual([[0, 1, 2]]);
+    long.writeUInt16BE(140, 26);
+    expect(group([short, long, short]).map(({ rows }) => rows)).toEqual([[0, 2], [1]]);
+  });
+
+  test('keep the delivery header of their cells, as it can be taken apart', () => {
+    const wrapped = randomBytes(184);
+    const cells = [
+      sealOne('1', { key: someKey() }),
+      sealOne('1', { key: someEnvelopeKey(randomBytes(32), wrapped) }),
+      sealOne('1', { key: KEY_OF.sealed() }),
+    ];
+    const [pool, envelope, sealed] = group(cells).map(({ byteOne, header }) => byteOne.layout.parse(header));
+    expect(pool).toEqual({ delivery: 'pool' });
+    expect(envelope).toMatchObject({ delivery: 'envelope', kekRef: kekRefOf('some KEK'), wrapped });
+    expect(sealed).toEqual(parseCell(cells[2]!).header);
+  });
+
+  test('finds thousands of headers, also of one key and with the same end', () => {
+    const key = someEnvelopeKey();
+    const cell = sealOne('1', { key });
+    for (const at of [28, 28 + 180]) {
+      const cells = Array.from({ length: 5000 }, (_, i) => {
+        const other = Buffer.from(cell);
+        other.writeUInt32BE(i, at);
+        return other;
+      });
+      const groups = group([...cells, ...cells]);
+      expect(groups.map(({ rows }) => rows)).toEqual([...cells.keys()].map((row) => [row, row + 5000]));
+    }
+  });
+
+  test('take cells that are bare byte arrays', () => {
+    const cell = sealOne('1', { key: someEnvelopeKey() });
+    expect(group([cell, Uint8Array.from(cell) as Buffer]).map(({ rows }) => rows)).toEqual([[0, 1]]);
   });
 });

@@ -1,7 +1,16 @@
 import { describe, expect, test } from 'vitest';
 import { canonicalBytes, type CodecName, codecOf, MAX_VALUE_BYTES } from '../../src/cell/codecs.js';
 import { sealCells } from '../../src/cell/seal.js';
-import { openCells, openOne, sealOne, someColumn, someKey, SUITE_NAMES, thrownBy } from './fixtures.js';
+import {
+  accepting,
+  openCells,
+  openOne,
+  sealOne,
+  someColumn,
+  someKey,
+  SUITE_NAMES,
+  thrownBy,
+} from './fixtures.js';
 
 const VALUES: Record<CodecName, readonly unknown[]> = {
   string: [
@@ -90,7 +99,7 @@ describe.each(SUITE_NAMES)('values under %s', (suite) => {
           column,
           cells,
           values.map(() => key),
-          { accept: [suite] },
+          { accept: accepting(suite) },
         );
         expect(opened.failures).toBeUndefined();
         expect(opened.values).toEqual([null, ...VALUES[codec], null]);

@@ -16,8 +16,10 @@ function derived(kind: string, label: string, bytes: number): Buffer {
   return Buffer.from(hkdfSync('sha256', ROOT, '', info, bytes));
 }
 
+const WRAP = { kekRef: Buffer.alloc(8, 1), wrapped: Buffer.alloc(184, 2) };
 const KINDS = [
   ['data', (root: Buffer) => DataKey.derive(root, OWNER)],
+  ['data', (root: Buffer) => DataKey.deriveEnvelope(root, OWNER, WRAP)],
   ['index', (root: Buffer) => IndexKey.derive(root, OWNER, 1)],
   ['store', (root: Buffer) => StoreKey.derive(root, OWNER)],
 ] as const;
@@ -52,6 +54,74 @@ describe.each(KINDS)('a %s key', (kind, derive) => {
       expect(shown.replaceAll(' ', '')).not.toContain(secret.slice(0, 16));
     }
     expect(JSON.stringify({ key })).not.toContain('Buffer');
+  });
+});
+
+describe('what the cells of a key carry', () => {
+  const session = { encapsulated: Buffer.alloc(65, 4), sessionKey: Buffer.alloc(48, 5) };
+  const PAIR = 'a023cee5-4a23-8619-9af7-aa975173cc33';
+  const root = (): Buffer => Buffer.from(ROOT);
+
+  test('is nothing, a wrap, or a sealed session key', () => {
+    const pool = DataKey.derive(root(), OWNER);
+    expect([pool.delivery, pool.header.length]).toEqual(['pool', 0]);
+    const envelope = DataKey.deriveEnvelope(root(), OWNER, WRAP);
+    expect(envelope.delivery).toBe('envelope');
+    expect(envelope.header).toEqual(Buffer.concat([WRAP.kekRef, Buffer.of(0, 184), WRAP.wrapped]));
+    const sealed = DataKey.deriveSession(root(), OWNER, PAIR, session);
+    expect(sealed).toMatchObject({ delivery: 'sealed', fingerprint: PAIR });
+    expect(sealed.header).toEqual(Buffer.concat([session.encapsulated, session.sessionKey]));
+    expect(sealed.commitment).toHaveLength(0);
+  });
+
+  test('leaves identity and bytes of a data key as they are, and a session key is another kind', () => {
+    const [pool, envelope] = [DataKey.derive(root(), OWNER), DataKey.deriveEnvelope(root(), OWNER, WRAP)];
+    expect(envelope.fingerprint).toBe(pool.fingerprint);
+    expect(envelope.commitment).toEqual(pool.commitment);
+    const cell = sealOne('x', { key: pool });
+    expect(openOne(cell, { key: envelope })).toBe('x');
+    const sealed = DataKey.deriveSession(root(), OWNER, pool.fingerprint, session);
+    expect(openOne(cell, { key: sealed })).toMatchObject({ code: 'ERR_OPEN_FAILED' });
+  });
+
+  test.each<[string, (root: Buffer) => DataKey]>([
+    [
+      'a KEK reference of 7 bytes',
+      (r) => DataKey.deriveEnvelope(r, OWNER, { ...WRAP, kekRef: Buffer.alloc(7) }),
+    ],
+    ['an empty wrap', (r) => DataKey.deriveEnvelope(r, OWNER, { ...WRAP, wrapped: Buffer.alloc(0) })],
+    [
+      'a wrap of 6,145 bytes',
+      (r) => DataKey.deriveEnvelope(r, OWNER, { ...WRAP, wrapped: Buffer.alloc(6145) }),
+    ],
+    [
+      'a wrap of 70,000 bytes',
+      (r) => DataKey.deriveEnvelope(r, OWNER, { ...WRAP, wrapped: Buffer.alloc(70_000) }),
+    ],
+    [
+      'a compressed point',
+      (r) => DataKey.deriveSession(r, OWNER, PAIR, { ...session, encapsulated: Buffer.alloc(65, 2) }),
+    ],
+    [
+      'a point of 64 bytes',
+      (r) => DataKey.deriveSession(r, OWNER, PAIR, { ...session, encapsulated: Buffer.alloc(64, 4) }),
+    ],
+    [
+      'a sealed session key of 49 bytes',
+      (r) => DataKey.deriveSession(r, OWNER, PAIR, { ...session, sessionKey: Buffer.alloc(49) }),
+    ],
+  ])('is not %s, and the root is wiped all the same', (_, derive) => {
+    const given = root();
+    const error = thrownBy(() => derive(given));
+    expect(error).toMatchObject({ code: 'ERR_FORMAT_CELL', retryable: false });
+    expect(given.equals(Buffer.alloc(32))).toBe(true);
+  });
+
+  test('comes with no session key of a root that has not 32 bytes', () => {
+    const given = Buffer.alloc(31, 5);
+    const error = thrownBy(() => DataKey.deriveSession(given, OWNER, PAIR, session));
+    expect(error.code).toBe('ERR_KEY_COMMITMENT');
+    expect(given.equals(Buffer.alloc(31))).toBe(true);
   });
 });
 

@@ -8,7 +8,7 @@ import {
   fingerprintOf,
   parseCell,
 } from '../../src/cell/format.js';
-import { openOne, runs, sealOne, someKey, SUITE_NAMES, thrownBy } from './fixtures.js';
+import { runs, sealOne, someKey, SUITE_NAMES, thrownBy } from './fixtures.js';
 
 const bytesOf = (length: number): fc.Arbitrary<Uint8Array> =>
   fc.uint8Array({ minLength: length, maxLength: length });
@@ -21,7 +21,7 @@ const HEADERS: readonly { readonly nibble: number; readonly header: fc.Arbitrary
     header: fc.record({
       delivery: fc.constant('envelope' as const),
       kekRef: bytesOf(8),
-      wrapped: fc.uint8Array({ maxLength: 400 }),
+      wrapped: fc.uint8Array({ minLength: 1, maxLength: 400 }),
     }),
   },
   {
@@ -50,7 +50,7 @@ const CELL_PARTS: fc.Arbitrary<CellParts> = fc
 function plain({ byteOne, fingerprint, header, nonce, body }: CellParts): unknown {
   const asHex = (part: unknown): unknown =>
     part instanceof Uint8Array ? Buffer.from(part).toString('hex') : part;
-  return [byteOne, ...[fingerprint, nonce, body, ...Object.values<unknown>(header)].map(asHex)];
+  return [byteOne, ...[fingerprint, nonce, body, ...Object.values<unknown>({ ...header })].map(asHex)];
 }
 
 describe('the bytes of a cell', () => {
@@ -87,6 +87,8 @@ describe('the bytes of a cell', () => {
     const bad: Partial<CellParts>[] = [
       { byteOne: 0x01 },
       { byteOne: 0x10 },
+      { header: { delivery: 'envelope', kekRef: Buffer.alloc(8), wrapped: Buffer.alloc(0) } },
+      { header: { delivery: 'envelope', kekRef: Buffer.alloc(8), wrapped: Buffer.alloc(70_000) } },
       { byteOne: 0x31 },
       { fingerprint: Buffer.alloc(15) },
       { nonce: Buffer.alloc(15) },
@@ -143,13 +145,5 @@ describe('the bytes of a cell', () => {
       }),
       { numRuns: runs(500) },
     );
-  });
-
-  test('of other deliveries are refused by application reads', () => {
-    const key = someKey();
-    const { fingerprint, nonce, body } = parseCell(sealOne('x', { key }));
-    const wrapped = { delivery: 'envelope', kekRef: Buffer.alloc(8), wrapped: Buffer.alloc(184) } as const;
-    const envelope = encodeCell({ byteOne: 0x11, fingerprint, header: wrapped, nonce, body });
-    expect(openOne(envelope, { key })).toMatchObject({ code: 'ERR_FORMAT_NOT_ACCEPTED' });
   });
 });

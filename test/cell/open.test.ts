@@ -3,13 +3,13 @@ import { afterEach, describe, expect, test, vi } from 'vitest';
 import { CellGroups } from '../../src/cell/cell-groups.js';
 import { beginOpening, openCells as openGroup, type Opening } from '../../src/cell/open.js';
 import { sealCells } from '../../src/cell/seal.js';
-import { openCells, openOne, sealOne, someColumn, someKey, SUITE_NAMES } from './fixtures.js';
+import { accepting, openCells, openOne, sealOne, someColumn, someKey, SUITE_NAMES } from './fixtures.js';
 
 const FAILED = { code: 'ERR_OPEN_FAILED', retryable: false };
 
 describe.each(SUITE_NAMES)('openCells with %s', (suite) => {
   const column = someColumn();
-  const accept = { accept: [suite] };
+  const accept = { accept: accepting(suite) };
 
   test('reports each cell that fails by itself and opens its neighbours', () => {
     const keys = [someKey(), someKey()];
@@ -76,7 +76,7 @@ describe.each(SUITE_NAMES)('openCells with %s', (suite) => {
     const key = someKey();
     const cell = sealOne('x', { key, suite });
     key.close();
-    const { failures } = openCells(column, [cell], [key], { accept: [other!] });
+    const { failures } = openCells(column, [cell], [key], { accept: accepting(other!) });
     expect(failures?.get(0)).toMatchObject({ code: 'ERR_FORMAT_NOT_ACCEPTED' });
     expect(failures?.get(0)?.message).toContain(suite);
   });
@@ -177,7 +177,7 @@ describe('the working memory of a page', () => {
     const seen = watchBuffers();
     const { cells } = sealCells('aes-256-siv', column, values, keys, bindings);
     for (let i = 1; i < count; i += 7) cells[i]![cells[i]!.length - 1]! ^= 1;
-    const opened = openCells(column, cells, keys, { accept: ['aes-256-siv'], bindings });
+    const opened = openCells(column, cells, keys, { accept: accepting('aes-256-siv'), bindings });
     vi.restoreAllMocks();
     key.close(); // wipes the nonces that were drawn ahead
     expect(opened.values[0]).toBe(values[0]);

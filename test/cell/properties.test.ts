@@ -8,7 +8,17 @@ import { parseCell } from '../../src/cell/format.js';
 import { isWellFormed } from '../../src/cell/well-formed.js';
 import { withRoot } from '../../src/cell/key-schedule.js';
 import { sealCells } from '../../src/cell/seal.js';
-import { openCells, openOne, OWNER, runs, sealOne, someColumn, someKey, SUITE_NAMES } from './fixtures.js';
+import {
+  accepting,
+  openCells,
+  openOne,
+  OWNER,
+  runs,
+  sealOne,
+  someColumn,
+  someKey,
+  SUITE_NAMES,
+} from './fixtures.js';
 
 const FAILED = { code: 'ERR_OPEN_FAILED' };
 const NAMES = ['application', 'environment', 'purpose', 'entity', 'field'] as const;
@@ -164,7 +174,7 @@ describe('cells of suite 1', () => {
         const dataKeys = keyOf.map(({ key }) => key);
         const { cells } = sealCells('aes-256-siv', column, values, dataKeys, given);
         const opened = openCells(column, cells, dataKeys, {
-          accept: ['aes-256-siv'],
+          accept: accepting('aes-256-siv'),
           ...(given && { bindings: given }),
         });
         expect(opened.failures).toBeUndefined();
@@ -186,7 +196,7 @@ describe('cells of suite 1', () => {
     const keys = values.map(() => key);
     const asPage = sealCells('aes-256-siv', column, values, keys).cells as Buffer[];
     const oneByOne = values.map((value) => sealOne(value, { key, column }));
-    expect(openCells(column, oneByOne, keys, { accept: ['aes-256-siv'] }).values).toEqual(values);
+    expect(openCells(column, oneByOne, keys, { accept: accepting('aes-256-siv') }).values).toEqual(values);
     expect(asPage.map((cell) => openOne(cell, { key, column }))).toEqual(values);
   });
 });
