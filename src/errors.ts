@@ -62,6 +62,7 @@ export const ERROR_CODES = {
   ERR_KMS_UNAVAILABLE: retry('kms'),
   ERR_KMS_WRAP_REFUSED: final('kms'),
   ERR_KMS_RESPONSE: final('kms'),
+  ERR_KMS_WRITE_ONLY: final('kms'),
 
   ERR_STORE_NOT_MIGRATED: final('store'),
   ERR_STORE_EMPTY: final('store'),

@@ -59,15 +59,53 @@ export interface GeneratedRoot {
   readonly wrap: Wrap;
 }
 
-/** KEKs in a KMS, an HSM or, second best, files. Safe to call concurrently. Every error is a KmsError. */
+/** A fresh data key for cells that carry its wrap. The receiver owns `root` and wipes it. */
+export interface EnvelopeRoot {
+  /** 32 bytes, secret. */
+  readonly root: Buffer;
+  /** Name of the KEK: its ARN, or `local:` and its id. */
+  readonly kek: string;
+  /** At most 6,144 bytes. */
+  readonly wrapped: Buffer;
+}
+
+/** A key pair whose private half comes wrapped. */
+export interface GeneratedPair {
+  /** SPKI DER, P-256, 91 bytes. */
+  readonly publicKey: Buffer;
+  /** Of the private key's PKCS #8 DER. */
+  readonly wrap: Wrap;
+}
+
+/** Something that the credentials of this process were not refused. */
+export interface Privilege {
+  readonly kek: string;
+  readonly operation: 'Decrypt' | 'ReEncrypt';
+  /** `'allowed'`, or the name of the exception or network fault that left the question open. */
+  readonly answer: string;
+}
+
+/**
+ * KEKs in a KMS, an HSM or, second best, files. Safe to call concurrently. Every error is a KmsError; a KEK outside the
+ * configuration of its purpose is refused before any call (`ERR_KMS_KEK_NOT_CONFIGURED`).
+ */
 export interface KekProvider {
   /**
    * Resolves the configured KEKs to the names that stand in wraps. Called once, before anything else.
    * @throws KmsError, ConfigError `ERR_CONFIG_OPTION` when a purpose has no KEK.
    */
   start(purposes: readonly string[], emit: (event: FieldSealEvent) => void): Promise<void>;
+  /**
+   * Instead of `start`, for a process that only makes envelope keys and may do nothing else in the KMS: the KEKs have
+   * the names that it answers with when one data key is made under each; those keys are wiped. Afterwards `keks`,
+   * `openKeks` (none), `generateEnvelope` and `notDenied` work; everything else is `ERR_KMS_WRITE_ONLY`, without a call.
+   * @throws as `start`.
+   */
+  startWriteOnly(scopes: readonly KeyScope[], emit: (event: FieldSealEvent) => void): Promise<void>;
   /** Names of the KEKs that may wrap new keys of the purpose; at least one. */
   keks(purpose: string): readonly string[];
+  /** Names of the KEKs that may unwrap: those of `keks` and the retired ones. */
+  openKeks(purpose: string): readonly string[];
   /** Makes a root under one KEK. One KMS call, retried where a retry can help. */
   generate(kek: string, context: WrapContext): Promise<GeneratedRoot>;
   /**
@@ -75,8 +113,31 @@ export interface KekProvider {
    * Tries the next wrap where the KEK of one is unusable. A KEK outside the configuration is refused before any call.
    */
   unwrap(wraps: readonly Wrap[], context: Omit<WrapContext, 'wrapId'>): Promise<Buffer>;
-  /** KMS calls made so far per operation, retries included. */
+  /**
+   * Makes a data key whose wrap goes into cells. Bound to the scope, kind `data` and delivery `envelope`, without a
+   * wrapId: no such wrap opens as one of a key store, nor the other way round. One KMS call, retried as `generate`.
+   */
+  generateEnvelope(kek: string, scope: KeyScope): Promise<EnvelopeRoot>;
+  /** Opens the wrap of a cell; the receiver owns the 32 bytes and wipes them. One KMS call, bounded like `unwrap`. */
+  unwrapEnvelope(kek: string, wrapped: Uint8Array, scope: KeyScope): Promise<Buffer>;
+  /**
+   * Makes a P-256 pair under one KEK, for a context of kind `pair`. A KMS never shows the private half; where the KEK
+   * is in this process, it is here in the clear until it is wrapped. One KMS call, retried as `generate`.
+   */
+  generatePair(kek: string, context: WrapContext): Promise<GeneratedPair>;
+  /** Opens the wrap of a private key as `unwrap` does a root's: PKCS #8 DER, at most 256 bytes, the receiver's to wipe. */
+  unwrapPair(wraps: readonly Wrap[], context: Omit<WrapContext, 'wrapId'>): Promise<Buffer>;
+  /**
+   * What the credentials of this process might do besides making envelope keys: for each KEK of `keks`, whether they
+   * may open its wraps (Decrypt) or move them (ReEncrypt, to the same KEK). Asked with DryRun about a data key made for
+   * the question; three calls per KEK. Empty when every question was answered with a denial, which raises no alarm;
+   * every other answer is listed. What it cannot see: ReEncrypt to KEKs of others, and grants made later.
+   * @throws KmsError when the data key cannot be made.
+   */
+  notDenied(scope: KeyScope): Promise<readonly Privilege[]>;
+  /** KMS calls made so far per operation, retries and dry runs included. */
   calls(): Readonly<Record<string, number>>;
+  /** Ends calls under way; afterwards everything but `calls` and `close` is `ERR_KMS_UNAVAILABLE`. */
   close(): Promise<void>;
 }
 

@@ -12,3 +12,13 @@ export function isKeyArn(text: string): boolean {
 export function regionOfArn(name: string): string | undefined {
   return ARN_REGION.exec(name)?.[1];
 }
+
+/**
+ * Whether the KMS may answer with this key ARN where it was asked by this name. An ARN or id names one key; an alias any,
+ * an alias ARN any of its region and account.
+ */
+export function mayName(name: string, keyArn: string): boolean {
+  const aliasAt = name.indexOf('alias/');
+  if (aliasAt >= 0) return keyArn.startsWith(name.slice(0, aliasAt));
+  return keyArn === name || keyArn.endsWith(`:key/${name}`);
+}

@@ -10,6 +10,7 @@ import { CLOSED, describeError, failureOf, kmsError } from './aws-failures.js';
 import type { Failure } from './aws-failures.js';
 import type { AwsKmsSettings } from './aws-options.js';
 import { withRetries } from './retry.js';
+import type { BoundContext } from './wrap-context.js';
 
 export type AwsSdk = typeof Sdk;
 
@@ -24,6 +25,8 @@ export interface AwsCall<T> {
   /** Who needs it, for messages: `purpose "card-number", kind data`. */
   readonly reason: string;
   send(client: KMSClient, sdk: AwsSdk, options: { readonly abortSignal: AbortSignal }): Promise<T>;
+  /** The answer that the last error is, for calls that are meant to be refused: no failure, so no alarm. */
+  answerIn?(error: unknown): T;
 }
 
 export class AwsCalls {
@@ -54,8 +57,9 @@ export class AwsCalls {
       );
       return { answer };
     } catch (error) {
-      const failure = this.#closed.signal.aborted ? CLOSED : failureOf(error);
-      return this.fail(failure, call, describeError(error), error);
+      if (this.#closed.signal.aborted) return this.fail(CLOSED, call, describeError(error), error);
+      if (call.answerIn !== undefined) return { answer: call.answerIn(error) };
+      return this.fail(failureOf(error), call, describeError(error), error);
     }
   }
 
@@ -119,6 +123,17 @@ export async function loadAwsSdk(): Promise<AwsSdk> {
     const message = 'awsKms needs the package @aws-sdk/client-kms: run npm install @aws-sdk/client-kms.';
     throw new ConfigError('ERR_CONFIG_PEER_MISSING', message, { cause });
   }
+}
+
+/** The answer of a call. @throws KmsError, where it failed. */
+export function answerOf<T>(outcome: Outcome<T>): T {
+  if ('error' in outcome) throw outcome.error;
+  return outcome.answer;
+}
+
+/** Who needs a call, for its messages. */
+export function reasonOf({ purpose, kind, delivery }: BoundContext): string {
+  return `purpose "${purpose}", kind ${kind}, delivery ${delivery}`;
 }
 
 function clientConfig(settings: AwsKmsSettings, region: string) {

@@ -154,14 +154,20 @@ export function kmsError(failure: Failure, where: string, detail: string, error?
 /** How the error of a call is told: by its name, HTTP status and request id. */
 export function describeError(error: unknown): string {
   const shape = shapeOf(error);
-  const named = FAILURES.has(String(shape.code)) ? shape.code : shape.name;
   const status = statusOf(shape);
   const id = shape.$metadata?.requestId;
   return [
-    isWord(named) ? named : 'an unknown error',
+    nameOf(error),
     ...(status === undefined ? [] : [`HTTP ${status}`]),
     ...(isWord(id) ? [`request ${id}`] : []),
   ].join(', ');
+}
+
+/** AWS's name of the exception, or Node's of the fault. */
+export function nameOf(error: unknown): string {
+  const shape = shapeOf(error);
+  const named = FAILURES.has(String(shape.code)) ? shape.code : shape.name;
+  return isWord(named) ? named : 'an unknown error';
 }
 
 /**

@@ -548,18 +548,16 @@ function watched(
     return root;
   };
   const kms = kmsOf(emulator);
-  const watching: KekProvider = {
-    start: (names, emit) => kms.start(names, emit),
-    keks: (purpose) => kms.keks(purpose),
-    generate: async (kek, context) => {
-      const made = await kms.generate(kek, context);
+  const generate = kms.generate.bind(kms);
+  const unwrap = kms.unwrap.bind(kms);
+  const watching: KekProvider = Object.assign(kms, {
+    generate: async (...args: Parameters<KekProvider['generate']>) => {
+      const made = await generate(...args);
       keep(made.root);
       return made;
     },
-    unwrap: async (wraps, context) => keep(await kms.unwrap(wraps, context)),
-    calls: () => kms.calls(),
-    close: () => kms.close(),
-  };
+    unwrap: async (...args: Parameters<KekProvider['unwrap']>) => keep(await unwrap(...args)),
+  });
   const { context } = makeSource({ emulator, store: inner, purposes });
   return {
     ...makeSource({ emulator, store: inner }),

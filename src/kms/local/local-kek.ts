@@ -1,18 +1,29 @@
 /**
- * A KEK in the memory of this process, and what it wraps. Bytes of a wrap: version 1, salt 32, ciphertext 32, tag 16.
+ * A KEK in the memory of this process, and what it wraps. Bytes of a wrap: version 1, salt 32, ciphertext 32, tag 16; of a
+ * private key's the ciphertext is as long as its DER.
  *
  * Key and nonce of AES-256-GCM come from HKDF-SHA256 (RFC 5869) over the KEK with the salt, as HPKE makes its own (RFC
- * 9180, 5.1); the encryption context is the associated data. A derived key encrypts one root, so the limits of NIST SP
+ * 9180, 5.1); the encryption context is the associated data. A derived key encrypts one key, so the limits of NIST SP
  * 800-38D, 8.3 on random nonces under one key do not come near, however many keys the KEK wraps. AES-256-SIV would serve
  * as well; this is made of approved primitives alone and needs no batch for a message of 32 bytes.
  */
-import { createCipheriv, createDecipheriv, createSecretKey, hkdfSync, randomFillSync } from 'node:crypto';
+import {
+  createCipheriv,
+  createDecipheriv,
+  createHmac,
+  createSecretKey,
+  generateKeyPairSync,
+  hkdfSync,
+  randomFillSync,
+} from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
 import { inspect } from 'node:util';
 import { FINGERPRINT_BYTES } from '../../cell/fingerprint.js';
 import { asFingerprint } from '../../cell/key-schedule.js';
 import { lengthPrefixed } from '../../cell/length-prefix.js';
-import type { WrapContext } from '../../keys/ports.js';
+import { P256_CURVE } from '../../cell/p256.js';
+import { membersOf } from '../wrap-context.js';
+import type { BoundContext } from '../wrap-context.js';
 
 const ROOT_BYTES = 32;
 const SALT_BYTES = 32;
@@ -23,10 +34,13 @@ const TAG_BYTES = 16;
 const VERSION = 1;
 const SALT_AT = 1;
 const TEXT_AT = SALT_AT + SALT_BYTES;
-const TAG_AT = TEXT_AT + ROOT_BYTES;
+const FRAME_BYTES = TEXT_AT + TAG_BYTES;
 
-/** Length of every wrap. */
-export const WRAPPED_BYTES = TAG_AT + TAG_BYTES;
+/** Length of every wrap of a root. */
+export const WRAPPED_BYTES = FRAME_BYTES + ROOT_BYTES;
+
+/** Lengths that the wrap of a private key may have: its DER has more bytes than a root and at most 256. */
+export const WRAPPED_PAIR_BYTES = { least: WRAPPED_BYTES + 1, most: FRAME_BYTES + 256 } as const;
 
 const CIPHER = 'aes-256-gcm';
 const LABEL = 'fieldseal/v1/local-kek';
@@ -59,7 +73,7 @@ export class LocalKek {
   }
 
   /** A fresh root and its wrap. The receiver owns `root` and wipes it. */
-  generate(context: WrapContext): { readonly root: Buffer; readonly wrapped: Buffer } {
+  generate(context: BoundContext): { readonly root: Buffer; readonly wrapped: Buffer } {
     // Root and salt are one draw: a cloned machine that repeats the salt repeats the root with it, so that no derived
     // key ever encrypts two roots.
     const drawn = randomFillSync(Buffer.alloc(ROOT_BYTES + SALT_BYTES));
@@ -67,28 +81,34 @@ export class LocalKek {
     drawn.copy(root);
     const salt = Buffer.from(drawn.subarray(ROOT_BYTES));
     drawn.fill(0);
-    const { key, nonce } = this.#derive(salt);
-    const cipher = createCipheriv(CIPHER, key, nonce, { authTagLength: TAG_BYTES });
-    cipher.setAAD(associatedData(context));
-    const text = Buffer.concat([cipher.update(root), cipher.final()]);
-    return { root, wrapped: Buffer.concat([Buffer.of(VERSION), salt, text, cipher.getAuthTag()]) };
+    return { root, wrapped: this.#wrap(root, salt, context) };
   }
 
   /** The root in the wrap, which the receiver wipes; undefined when the wrap does not verify under KEK and context. */
-  unwrap(wrapped: Buffer, context: WrapContext): Buffer | undefined {
-    if (wrapped.length !== WRAPPED_BYTES || wrapped[0] !== VERSION) return undefined;
-    const { key, nonce } = this.#derive(wrapped.subarray(SALT_AT, TEXT_AT));
-    const decipher = createDecipheriv(CIPHER, key, nonce, { authTagLength: TAG_BYTES });
-    decipher.setAAD(associatedData(context));
-    decipher.setAuthTag(wrapped.subarray(TAG_AT));
-    const root = decipher.update(wrapped.subarray(TEXT_AT, TAG_AT));
-    try {
-      decipher.final();
-      return root;
-    } catch {
-      root.fill(0);
-      return undefined;
-    }
+  unwrap(wrapped: Uint8Array, context: BoundContext): Buffer | undefined {
+    return wrapped.length === WRAPPED_BYTES ? this.#unwrap(wrapped, context) : undefined;
+  }
+
+  /** A fresh P-256 pair: its public key as SPKI DER, and the wrap of its private key's PKCS #8 DER. */
+  generatePair(context: BoundContext): { readonly publicKey: Buffer; readonly wrapped: Buffer } {
+    const { publicKey, privateKey } = generateKeyPairSync('ec', {
+      namedCurve: P256_CURVE,
+      publicKeyEncoding: { format: 'der', type: 'spki' },
+      privateKeyEncoding: { format: 'der', type: 'pkcs8' },
+    });
+    // OpenSSL draws the private key apart from the salt; a salt that depends on it keeps what `generate` says of clones.
+    const drawn = randomFillSync(Buffer.alloc(SALT_BYTES));
+    const salt = createHmac('sha256', drawn).update(privateKey).digest();
+    drawn.fill(0);
+    const wrapped = this.#wrap(privateKey, salt, context);
+    privateKey.fill(0);
+    return { publicKey, wrapped };
+  }
+
+  /** As `unwrap`, the PKCS #8 DER of a private key. */
+  unwrapPair(wrapped: Uint8Array, context: BoundContext): Buffer | undefined {
+    const { least, most } = WRAPPED_PAIR_BYTES;
+    return wrapped.length >= least && wrapped.length <= most ? this.#unwrap(wrapped, context) : undefined;
   }
 
   toString(): string {
@@ -103,7 +123,31 @@ export class LocalKek {
     return this.toString();
   }
 
-  #derive(salt: Buffer): { readonly key: KeyObject; readonly nonce: Buffer } {
+  #wrap(secret: Buffer, salt: Buffer, context: BoundContext): Buffer {
+    const { key, nonce } = this.#derive(salt);
+    const cipher = createCipheriv(CIPHER, key, nonce, { authTagLength: TAG_BYTES });
+    cipher.setAAD(associatedData(context));
+    const text = Buffer.concat([cipher.update(secret), cipher.final()]);
+    return Buffer.concat([Buffer.of(VERSION), salt, text, cipher.getAuthTag()]);
+  }
+
+  #unwrap(wrapped: Uint8Array, context: BoundContext): Buffer | undefined {
+    if (wrapped[0] !== VERSION) return undefined;
+    const { key, nonce } = this.#derive(wrapped.subarray(SALT_AT, TEXT_AT));
+    const decipher = createDecipheriv(CIPHER, key, nonce, { authTagLength: TAG_BYTES });
+    decipher.setAAD(associatedData(context));
+    decipher.setAuthTag(wrapped.subarray(-TAG_BYTES));
+    const secret = decipher.update(wrapped.subarray(TEXT_AT, -TAG_BYTES));
+    try {
+      decipher.final();
+      return secret;
+    } catch {
+      secret.fill(0);
+      return undefined;
+    }
+  }
+
+  #derive(salt: Uint8Array): { readonly key: KeyObject; readonly nonce: Buffer } {
     const derived = Buffer.from(hkdfSync('sha256', this.#key, salt, WRAP_INFO, KEY_BYTES + NONCE_BYTES));
     const key = createSecretKey(derived.subarray(0, KEY_BYTES));
     const nonce = Buffer.from(derived.subarray(KEY_BYTES));
@@ -112,8 +156,10 @@ export class LocalKek {
   }
 }
 
-/** The version first, so that wraps of a later layout have contexts of their own; then the six members, each with its length. */
-function associatedData(context: WrapContext): Buffer {
-  const { application, environment, purpose, kind, delivery, wrapId } = context;
-  return lengthPrefixed(LABEL, Buffer.of(VERSION), application, environment, purpose, kind, delivery, wrapId);
+/**
+ * The version first, so that wraps of a later layout have contexts of their own; then the five or six members, each with
+ * its length. The number of parts is part of the text: without a wrapId it is another one than with an empty wrapId.
+ */
+function associatedData(context: BoundContext): Buffer {
+  return lengthPrefixed(LABEL, Buffer.of(VERSION), ...Object.values(membersOf(context)));
 }

@@ -1,11 +1,26 @@
 /** KEKs in files of this machine: for those without a KMS, and second best to one. */
-import { KmsError } from '../../errors.js';
+import type { KmsError } from '../../errors.js';
 import type { FieldSealEvent } from '../../keys/events.js';
-import type { GeneratedRoot, KekProvider, Wrap, WrapContext } from '../../keys/ports.js';
-import { isLocalKekName, WRAPPED_BYTES } from './local-kek.js';
+import type {
+  EnvelopeRoot,
+  GeneratedPair,
+  GeneratedRoot,
+  KekProvider,
+  KeyScope,
+  Privilege,
+  Wrap,
+  WrapContext,
+} from '../../keys/ports.js';
+import { envelopeContext } from '../wrap-context.js';
+import type { BoundContext } from '../wrap-context.js';
+import { PAIR_FORM, ROOT_FORM } from './key-forms.js';
+import type { KeyForm } from './key-forms.js';
+import { closed, missingKek, noKek, notConfigured, noWrap, refused, writeOnly } from './local-errors.js';
+import { isLocalKekName } from './local-kek.js';
+import type { LocalKek } from './local-kek.js';
 import { parseLocalKeksOptions } from './local-options.js';
 import type { LocalKeksOptions, LocalKeksSettings } from './local-options.js';
-import { readPurposeKeks } from './purpose-keks.js';
+import { readPurposeKeks, readWriteOnlyKeks } from './purpose-keks.js';
 import type { PurposeKeks } from './purpose-keks.js';
 
 export type { LocalKeksOptions } from './local-options.js';
@@ -19,7 +34,8 @@ export type { LocalKeksOptions } from './local-options.js';
  * the process's user or of root, without any access for group and others, in a folder that only these two may write in.
  * Refused on Windows. No network; a wrap or unwrap takes some 40 microseconds of the event loop.
  *
- * `calls()` counts under the names that the same work has in AWS KMS.
+ * No write-only process is one in truth here: whoever holds the file can unwrap, and `notDenied` says so. `calls()`
+ * counts under the names that the same work has in AWS KMS.
  * @throws ConfigError `ERR_CONFIG_OPTION`; `start` also `ERR_CONFIG_KEK_FILE`, and KmsError `ERR_KMS_KEK_UNUSABLE` for a
  *   file of `keks` that is missing.
  */
@@ -32,50 +48,77 @@ class LocalKeks implements KekProvider {
   readonly #keks = new Map<string, PurposeKeks>();
   readonly #counts = new Map<string, number>();
   #emit: (event: FieldSealEvent) => void = () => undefined;
+  #writeOnly = false;
   #closed = false;
 
   constructor(settings: LocalKeksSettings) {
     this.#settings = settings;
   }
 
-  async start(purposes: readonly string[], emit: (event: FieldSealEvent) => void): Promise<void> {
-    this.#emit = emit;
-    const read = await Promise.all(
-      purposes.map(
-        async (purpose) => [purpose, await readPurposeKeks(this.#settings, purpose, emit)] as const,
-      ),
-    );
-    if (this.#closed) throw closed();
-    for (const [purpose, keks] of read) this.#keks.set(purpose, keks);
+  start(purposes: readonly string[], emit: (event: FieldSealEvent) => void): Promise<void> {
+    return this.#start(purposes, emit, (purpose) => readPurposeKeks(this.#settings, purpose, emit));
+  }
+
+  startWriteOnly(scopes: readonly KeyScope[], emit: (event: FieldSealEvent) => void): Promise<void> {
+    this.#writeOnly = true;
+    const purposes = scopes.map(({ purpose }) => purpose);
+    return this.#start(purposes, emit, (purpose) => readWriteOnlyKeks(this.#settings, purpose));
   }
 
   keks(purpose: string): readonly string[] {
-    return this.#keksOf(purpose).wrapping;
+    return [...this.#keksOf(purpose).wrapping.keys()];
+  }
+
+  openKeks(purpose: string): readonly string[] {
+    return [...this.#keksOf(purpose).unwrapping.keys()];
   }
 
   async generate(kek: string, context: WrapContext): Promise<GeneratedRoot> {
     await Promise.resolve(); // what follows throws; a caller of a promise expects a rejection
-    const { wrapping, unwrapping } = this.#keksOf(context.purpose);
-    const found = wrapping.includes(kek) ? unwrapping.get(kek) : undefined;
-    if (found === undefined) throw notConfigured(kek, context.purpose, 'keks');
+    this.#refuseWriteOnly(context.purpose);
+    const found = this.#wrapping(kek, context.purpose);
     this.#count('GenerateDataKey');
     const { root, wrapped } = found.generate(context);
-    const { wrapId } = context;
-    return { root, wrap: { kek, keyMaterialId: null, wrapId, wrapped, created: new Date() } };
+    return { root, wrap: wrapOf(kek, context, wrapped) };
   }
 
-  async unwrap(wraps: readonly Wrap[], context: Omit<WrapContext, 'wrapId'>): Promise<Buffer> {
+  unwrap(wraps: readonly Wrap[], context: Omit<WrapContext, 'wrapId'>): Promise<Buffer> {
+    return this.#unwrapFirst(wraps, context, ROOT_FORM);
+  }
+
+  async generateEnvelope(kek: string, scope: KeyScope): Promise<EnvelopeRoot> {
     await Promise.resolve(); // as in generate
-    const keks = this.#keksOf(context.purpose);
-    const foreign = wraps.find((wrap) => !keks.unwrapping.has(wrap.kek) && !mayBeMissing(wrap.kek, keks));
-    if (foreign !== undefined) throw notConfigured(foreign.kek, context.purpose, 'keks and openKeks');
-    const failures: KmsError[] = [];
-    for (const wrap of wraps) {
-      const outcome = this.#unwrapOne(wrap, context, keks);
-      if (Buffer.isBuffer(outcome)) return outcome;
-      failures.push(outcome);
-    }
-    throw failures[0] ?? noWrap(context.purpose);
+    const found = this.#wrapping(kek, scope.purpose);
+    this.#count('GenerateDataKey');
+    const { root, wrapped } = found.generate(envelopeContext(scope));
+    return { root, kek, wrapped };
+  }
+
+  async unwrapEnvelope(kek: string, wrapped: Uint8Array, scope: KeyScope): Promise<Buffer> {
+    await Promise.resolve(); // as in generate
+    this.#refuseWriteOnly(scope.purpose);
+    this.#refuseForeign([kek], scope.purpose);
+    const outcome = this.#unwrapOne(kek, wrapped, envelopeContext(scope), ROOT_FORM);
+    if (Buffer.isBuffer(outcome)) return outcome;
+    throw outcome;
+  }
+
+  async generatePair(kek: string, context: WrapContext): Promise<GeneratedPair> {
+    await Promise.resolve(); // as in generate
+    this.#refuseWriteOnly(context.purpose);
+    const found = this.#wrapping(kek, context.purpose);
+    this.#count('GenerateDataKeyPairWithoutPlaintext');
+    const { publicKey, wrapped } = found.generatePair(context);
+    return { publicKey, wrap: wrapOf(kek, context, wrapped) };
+  }
+
+  unwrapPair(wraps: readonly Wrap[], context: Omit<WrapContext, 'wrapId'>): Promise<Buffer> {
+    return this.#unwrapFirst(wraps, context, PAIR_FORM);
+  }
+
+  async notDenied(scope: KeyScope): Promise<readonly Privilege[]> {
+    await Promise.resolve(); // as in generate
+    return this.keks(scope.purpose).map((kek) => ({ kek, operation: 'Decrypt', answer: 'allowed' }));
   }
 
   calls(): Readonly<Record<string, number>> {
@@ -88,15 +131,64 @@ class LocalKeks implements KekProvider {
     return Promise.resolve();
   }
 
-  #unwrapOne(wrap: Wrap, context: Omit<WrapContext, 'wrapId'>, keks: PurposeKeks): Buffer | KmsError {
-    const kek = keks.unwrapping.get(wrap.kek);
-    if (kek === undefined) return missingKek(wrap.kek, context.purpose, keks.missing);
+  async #start(
+    purposes: readonly string[],
+    emit: (event: FieldSealEvent) => void,
+    read: (purpose: string) => Promise<PurposeKeks>,
+  ): Promise<void> {
+    this.#emit = emit;
+    const all = await Promise.all(purposes.map(async (purpose) => [purpose, await read(purpose)] as const));
+    if (this.#closed) throw closed();
+    for (const [purpose, keks] of all) this.#keks.set(purpose, keks);
+  }
+
+  async #unwrapFirst(
+    wraps: readonly Wrap[],
+    context: Omit<WrapContext, 'wrapId'>,
+    form: KeyForm,
+  ): Promise<Buffer> {
+    await Promise.resolve(); // as in generate
+    this.#refuseWriteOnly(context.purpose);
+    this.#refuseForeign(
+      wraps.map(({ kek }) => kek),
+      context.purpose,
+    );
+    const failures: KmsError[] = [];
+    for (const { kek, wrapped, wrapId } of wraps) {
+      const outcome = this.#unwrapOne(kek, wrapped, { ...context, wrapId }, form);
+      if (Buffer.isBuffer(outcome)) return outcome;
+      failures.push(outcome);
+    }
+    throw failures[0] ?? noWrap(context.purpose);
+  }
+
+  #unwrapOne(name: string, wrapped: Uint8Array, context: BoundContext, form: KeyForm) {
+    const keks = this.#keksOf(context.purpose);
+    const kek = keks.unwrapping.get(name);
+    if (kek === undefined) return missingKek(name, context.purpose, keks.missing);
     this.#count('Decrypt');
-    const root = kek.unwrap(wrap.wrapped, { ...context, wrapId: wrap.wrapId });
-    if (root !== undefined) return root;
-    const error = refused(wrap, context);
+    const key = form.unwrap(kek, wrapped, context);
+    if (key !== undefined) return key;
+    const error = refused(name, context, wrapped.length, form);
     this.#emit({ type: 'alarm', code: error.code, message: error.message });
     return error;
+  }
+
+  #wrapping(kek: string, purpose: string): LocalKek {
+    const found = this.#keksOf(purpose).wrapping.get(kek);
+    if (found === undefined) throw notConfigured(kek, purpose, 'keks');
+    return found;
+  }
+
+  #refuseWriteOnly(purpose: string): void {
+    this.#keksOf(purpose); // a purpose that is not there is told first
+    if (this.#writeOnly) throw writeOnly();
+  }
+
+  #refuseForeign(names: readonly string[], purpose: string): void {
+    const keks = this.#keksOf(purpose);
+    const foreign = names.find((name) => !keks.unwrapping.has(name) && !mayBeMissing(name, keks));
+    if (foreign !== undefined) throw notConfigured(foreign, purpose, 'keks and openKeks');
   }
 
   #count(operation: string): void {
@@ -106,12 +198,13 @@ class LocalKeks implements KekProvider {
   #keksOf(purpose: string): PurposeKeks {
     if (this.#closed) throw closed();
     const keks = this.#keks.get(purpose);
-    if (keks !== undefined) return keks;
-    throw new KmsError(
-      'ERR_KMS_KEK_NOT_CONFIGURED',
-      `Purpose "${purpose}" has no KEK: expected one of ${[...this.#keks.keys()].join(', ') || 'none yet, start() was not called'}; add it to localKeks.keks.`,
-    );
+    if (keks === undefined) throw noKek(purpose, [...this.#keks.keys()]);
+    return keks;
   }
+}
+
+function wrapOf(kek: string, { wrapId }: WrapContext, wrapped: Buffer): Wrap {
+  return { kek, keyMaterialId: null, wrapId, wrapped, created: new Date() };
 }
 
 /**
@@ -120,40 +213,4 @@ class LocalKeks implements KekProvider {
  */
 function mayBeMissing(kek: string, { missing }: PurposeKeks): boolean {
   return missing.length > 0 && isLocalKekName(kek);
-}
-
-function missingKek(kek: string, purpose: string, missing: readonly string[]): KmsError {
-  return new KmsError(
-    'ERR_KMS_KEK_UNUSABLE',
-    `${kek} for purpose "${purpose}": expected it in a key file, got none, and ${missing.join(', ')} is missing; put the file back from its backup.`,
-  );
-}
-
-function refused(wrap: Wrap, context: Omit<WrapContext, 'wrapId'>): KmsError {
-  const { application, environment, purpose, kind, delivery } = context;
-  const { length } = wrap.wrapped;
-  const got = length === WRAPPED_BYTES ? 'bytes that do not verify' : `${length} bytes`;
-  return new KmsError(
-    'ERR_KMS_WRAP_REFUSED',
-    `Unwrapping under ${wrap.kek} for application "${application}", environment "${environment}", purpose "${purpose}", kind ${kind}, delivery ${delivery}: expected a wrap of ${WRAPPED_BYTES} bytes that localKeks made, got ${got}; the wrap was changed, or belongs to another of these names. Compare it with a backup of the key store.`,
-  );
-}
-
-function notConfigured(kek: string, purpose: string, list: string): KmsError {
-  const got = isLocalKekName(kek) ? kek : `a name of ${kek.length} characters that is none of a local KEK`;
-  return new KmsError(
-    'ERR_KMS_KEK_NOT_CONFIGURED',
-    `Purpose "${purpose}": expected a KEK of localKeks ${list}, got ${got}; a wrap may only name configured KEKs. A key file that was exchanged has another name: put the old one back, or into openKeks.`,
-  );
-}
-
-function noWrap(purpose: string): KmsError {
-  return new KmsError(
-    'ERR_KMS_WRAP_REFUSED',
-    `Purpose "${purpose}": expected at least one wrap of the key, got none; restore the key store from a backup.`,
-  );
-}
-
-function closed(): KmsError {
-  return new KmsError('ERR_KMS_UNAVAILABLE', 'localKeks: the KEK provider was closed; make a new one.');
 }

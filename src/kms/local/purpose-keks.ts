@@ -6,11 +6,11 @@ import { readKeyFile } from './key-file-access.js';
 import type { LocalKek } from './local-kek.js';
 import type { LocalKeksSettings } from './local-options.js';
 
-/** KEKs of one purpose. */
+/** KEKs of one purpose, by name. */
 export interface PurposeKeks {
-  /** Names of those that may wrap new keys. */
-  readonly wrapping: readonly string[];
-  /** Those that may unwrap, by name: the wrapping ones and the retired ones. */
+  /** Those that may wrap new keys. */
+  readonly wrapping: ReadonlyMap<string, LocalKek>;
+  /** Those that may unwrap: the wrapping ones and the retired ones. */
   readonly unwrapping: ReadonlyMap<string, LocalKek>;
   /** Key files of retired KEKs that are not there. */
   readonly missing: readonly string[];
@@ -26,9 +26,7 @@ export async function readPurposeKeks(
   purpose: string,
   emit: (event: FieldSealEvent) => void,
 ): Promise<PurposeKeks> {
-  const paths = settings.keks.get(purpose);
-  if (paths === undefined) throw optionError(`localKeks.keks.${purpose}`, 'a list of at least 1', 'nothing');
-  const wrapping = await Promise.all(paths.map(readKeyFile));
+  const wrapping = await readWrapping(settings, purpose);
   const retired: LocalKek[] = [];
   const missing: string[] = [];
   for (const path of settings.openKeks.get(purpose) ?? []) {
@@ -37,10 +35,29 @@ export async function readPurposeKeks(
     else retired.push(kek);
   }
   return {
-    wrapping: [...new Set(wrapping.map(({ name }) => name))],
-    unwrapping: new Map([...wrapping, ...retired].map((kek) => [kek.name, kek])),
+    wrapping: byName(wrapping),
+    unwrapping: byName([...wrapping, ...retired]),
     missing,
   };
+}
+
+/** Reads the key files of a purpose that wrap, for a process that opens nothing. @throws as {@link readPurposeKeks}. */
+export async function readWriteOnlyKeks(settings: LocalKeksSettings, purpose: string): Promise<PurposeKeks> {
+  return {
+    wrapping: byName(await readWrapping(settings, purpose)),
+    unwrapping: new Map<string, LocalKek>(),
+    missing: [],
+  };
+}
+
+async function readWrapping(settings: LocalKeksSettings, purpose: string): Promise<LocalKek[]> {
+  const paths = settings.keks.get(purpose);
+  if (paths === undefined) throw optionError(`localKeks.keks.${purpose}`, 'a list of at least 1', 'nothing');
+  return Promise.all(paths.map(readKeyFile));
+}
+
+function byName(keks: readonly LocalKek[]): ReadonlyMap<string, LocalKek> {
+  return new Map(keks.map((kek) => [kek.name, kek]));
 }
 
 async function readRetired(
