@@ -25,6 +25,8 @@ export const ERROR_CODES = {
   ERR_CONFIG_PURPOSE_UNKNOWN: final('config'),
   ERR_CONFIG_KEK_SPREAD: final('config'),
   ERR_CONFIG_KEK_FILE: final('config'),
+  ERR_CONFIG_POOL_NOT_WRITE_ONLY: final('config'),
+  ERR_CONFIG_INDEX_NOT_WRITE_ONLY: final('config'),
   ERR_CONFIG_PEER_MISSING: final('config'),
   ERR_CONFIG_ORM: final('config'),
 
@@ -37,6 +39,7 @@ export const ERROR_CODES = {
   ERR_SEAL_CIPHER: retry('seal'),
   ERR_SEAL_NOT_ATTACHED: final('seal'),
   ERR_SEAL_NOT_PREPARED: final('seal'),
+  ERR_SEAL_READ_ONLY: final('seal'),
 
   ERR_OPEN_FAILED: final('open'),
   ERR_OPEN_CIPHER: retry('open'),
@@ -62,6 +65,7 @@ export const ERROR_CODES = {
   ERR_KMS_UNAVAILABLE: retry('kms'),
   ERR_KMS_WRAP_REFUSED: final('kms'),
   ERR_KMS_RESPONSE: final('kms'),
+  ERR_KMS_TOO_MUCH_PRIVILEGE: final('kms'),
   ERR_KMS_WRITE_ONLY: final('kms'),
 
   ERR_STORE_NOT_MIGRATED: final('store'),

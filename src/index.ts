@@ -7,6 +7,8 @@ export type * from './keys/ports.js';
 export type { KeyState } from './keys/states.js';
 export { keyStoreSource } from './service/key-store-source.js';
 export type { KeyStoreSourceOptions } from './service/key-store-source.js';
+export { kmsSource } from './service/kms-source.js';
+export type { KmsSourceOptions } from './service/kms-source.js';
 export type { Suite } from './cell/suites.js';
 export type { CodecName } from './cell/codecs.js';
 export * from './errors.js';

@@ -83,6 +83,16 @@ export function openCells(key: DataKey, group: CellGroup<Opening>): void {
   if (batch.n > 0) openBatch(key, byteOne);
 }
 
+/** Whether any column of the group opens such cells; where none does, nobody need look for their key. */
+export function isAcceptedAtAll({ byteOne, parts }: CellGroup<Opening>): boolean {
+  return parts.some(({ of: opening }) => isAccepted(opening, byteOne));
+}
+
+/** For cells that no column of the group accepts. */
+export function refuseCells({ byteOne, parts }: CellGroup<Opening>): void {
+  for (const { of: opening, rows } of parts) failRows(opening, rows, notAccepted(opening, byteOne));
+}
+
 /** For cells whose key is not to be had. */
 export function failCells({ parts }: Pick<CellGroup<Opening>, 'parts'>, error: FieldSealError): void {
   for (const { of: opening, rows } of parts) failRows(opening, rows, error);

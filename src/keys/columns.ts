@@ -120,7 +120,8 @@ function assertSame(first: FieldDeclaration, second: FieldDeclaration): void {
     previously: samePrevious(first.previously, second.previously),
     blindIndex:
       (first.blindIndex === undefined) === (second.blindIndex === undefined) &&
-      first.blindIndex?.normalize === second.blindIndex?.normalize,
+      first.blindIndex?.normalize === second.blindIndex?.normalize &&
+      first.blindIndex?.later === second.blindIndex?.later,
   };
   const different = Object.entries(settings).flatMap(([setting, same]) => (same ? [] : [setting]));
   if (different.length === 0) return;

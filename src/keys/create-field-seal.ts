@@ -1,11 +1,11 @@
 /** The field seal: one application's purposes at work in this process. */
 import { inspect } from 'node:util';
 import { isUint8Array } from 'node:util/types';
-import { sealCells } from '../cell/seal.js';
-import { FormatError, SealError } from '../errors.js';
+import { ConfigError, FormatError, OpenError, SealError } from '../errors.js';
 import { closedError } from './closed.js';
 import { Columns, type DeclaredColumn } from './columns.js';
-import { parseFieldSealOptions } from './field-seal-options.js';
+import type { FieldSealEvent } from './events.js';
+import { parseFieldSealOptions, refusePools } from './field-seal-options.js';
 import type { FieldSealOptions, ParsedFieldSealOptions } from './field-seal-options.js';
 import { FIELD_SEAL_BRAND } from './field-seal.js';
 import type {
@@ -14,6 +14,7 @@ import type {
   FieldDeclaration,
   FieldSealPages,
   OpenedColumn,
+  PreparedKeys,
   SealedColumn,
   ValuesOfColumn,
 } from './field-seal.js';
@@ -21,12 +22,13 @@ import { Listener } from './listener.js';
 import { openPage } from './open-page.js';
 import type { CellsToOpen, OpenPageParts } from './open-page.js';
 import { describeValue } from './options.js';
-import type { Policy } from './policy.js';
+import type { Access } from './ports.js';
+import { prepareKeys, StatementKeys } from './prepared-keys.js';
 import { openPreviously } from './previously.js';
 import { ProcessKeys } from './process-keys.js';
 import { whenReady, type Ready } from './ready.js';
-import { searchIndexes, sealRows } from './seal-rows.js';
-import { bindingOf, parseValueOptions, ValueColumns } from './single-value.js';
+import { searchIndexes, sealRows, type SealRowsParts } from './seal-rows.js';
+import { bindingOf, parseValueOptions, sealSingle, singleValue, ValueColumns } from './single-value.js';
 import type { ValueOptions } from './single-value.js';
 
 export type { FieldSealOptions } from './field-seal-options.js';
@@ -61,166 +63,223 @@ export interface PoolStats {
 /** Seals and opens under the purposes it was made with. Prints neither keys nor settings beyond their names. */
 export interface FieldSeal extends FieldSealPages {
   /**
-   * One value as a cell, for places outside an ORM. Synchronous, no I/O.
+   * One value as a cell, for places outside an ORM. Synchronous, no I/O; for purposes of pool delivery.
    * @param name `'entity.field'`, split at the first dot; part of the authenticated context.
-   * @throws SealError; KeyError `ERR_POOL_STALE`, `ERR_POOL_EMPTY`, `ERR_CLOSED`; ConfigError
-   * `ERR_CONFIG_PURPOSE_UNKNOWN`, `ERR_CONFIG_FIELD`, `ERR_CONFIG_OPTION`.
+   * @throws SealError, `ERR_SEAL_NOT_PREPARED` for other deliveries; KeyError `ERR_POOL_STALE`, `ERR_POOL_EMPTY`,
+   * `ERR_CLOSED`; ConfigError `ERR_CONFIG_PURPOSE_UNKNOWN`, `ERR_CONFIG_FIELD`, `ERR_CONFIG_OPTION`.
    */
   seal(purpose: string, name: string, value: unknown, options?: ValueOptions): Buffer;
+  /**
+   * As `seal`, for every delivery: what has to be fetched is fetched, one KMS call for envelope delivery.
+   * @throws as `seal` and `prepare`.
+   */
+  sealAsync(purpose: string, name: string, value: unknown, options?: ValueOptions): Promise<Buffer>;
   /**
    * The value of one cell. Asks the key source when the key is not here.
    * @throws FormatError, OpenError, KeyError, KmsError as the cell and its key have it; ConfigError as for `seal`.
    */
   open(purpose: string, name: string, cell: Uint8Array, options?: ValueOptions): Promise<unknown>;
+  /**
+   * This field seal with nothing but writing: a view that guards against mistakes. What the process holds it still holds;
+   * only a process of its own, with `access: 'write-only'`, keeps secrets from whoever takes it over.
+   * @throws ConfigError `ERR_CONFIG_POOL_NOT_WRITE_ONLY`; `ERR_CONFIG_OPTION` on a field seal that only reads.
+   */
+  writeOnly(): FieldSeal;
+  /** This field seal with nothing but reading. @throws ConfigError `ERR_CONFIG_OPTION` on one that only writes. */
+  readOnly(): FieldSeal;
   stats(): FieldSealStats;
-  /** Stops timers, drops keys, closes the key source. Idempotent; everything else throws `ERR_CLOSED` afterwards. */
+  /**
+   * Stops timers, drops keys, closes the key source; views are closed with it, and it with them. Idempotent; everything
+   * else throws `ERR_CLOSED` afterwards.
+   */
   close(): Promise<void>;
 }
 
 /**
- * A field seal whose pools and index keys are warm: sealing needs no I/O from then on. Its timers do not keep the
- * process alive. When it cannot start, everything it opened is closed again.
+ * A field seal whose pools and index keys are warm: sealing needs no I/O from then on, but for deliveries with keys of
+ * their own. Its timers do not keep the process alive. When it cannot start, everything it opened is closed again.
  *
- * @throws ConfigError `ERR_CONFIG_OPTION`; every error of the key source; KeyError `ERR_POOL_EMPTY`,
- * `ERR_KEY_NOT_FOUND`, `ERR_KEY_COMMITMENT`, `ERR_KEY_UNAVAILABLE` (also when the source takes longer than a minute).
+ * @throws ConfigError `ERR_CONFIG_OPTION`, `ERR_CONFIG_POOL_NOT_WRITE_ONLY`; every error of the key source; KmsError
+ * `ERR_KMS_TOO_MUCH_PRIVILEGE`; KeyError `ERR_POOL_EMPTY`, `ERR_KEY_NOT_FOUND`, `ERR_KEY_COMMITMENT`,
+ * `ERR_KEY_UNAVAILABLE` (also when the source takes longer than a minute).
  */
 export async function createFieldSeal(options: FieldSealOptions): Promise<FieldSeal> {
-  const fieldSeal = new KeyedFieldSeal(parseFieldSealOptions(options));
-  await fieldSeal.start();
-  return fieldSeal;
+  const parsed = parseFieldSealOptions(options);
+  const work = new FieldSealWork(parsed);
+  await work.keys.start();
+  return new AccessedFieldSeal(work, parsed.access);
 }
 
-class KeyedFieldSeal implements FieldSeal {
-  readonly [FIELD_SEAL_BRAND] = true;
-  readonly access = 'read-write';
-  readonly application: string;
-  readonly environment: string;
-  readonly #purposes: readonly string[];
-  readonly #options: ParsedFieldSealOptions;
-  readonly #listener: Listener;
-  readonly #keys: ProcessKeys;
-  readonly #columns: Columns;
-  readonly #valueColumns: ValueColumns;
-  readonly #openParts: OpenPageParts;
-  #cellsSealed = 0;
-  #cellsOpened = 0;
-  #openFailures = 0;
-  #closed = false;
+/** What a field seal and its views share. */
+class FieldSealWork {
+  readonly options: ParsedFieldSealOptions;
+  readonly listener: Listener;
+  readonly keys: ProcessKeys;
+  readonly columns: Columns;
+  readonly valueColumns: ValueColumns;
+  cellsSealed = 0;
+  cellsOpened = 0;
+  openFailures = 0;
+  closed = false;
 
   constructor(options: ParsedFieldSealOptions) {
     const { application, environment, policies, onEvent } = options;
-    this.application = application;
-    this.environment = environment;
-    this.#purposes = [...policies.keys()];
-    this.#options = options;
-    this.#listener = new Listener(onEvent);
-    this.#keys = new ProcessKeys({
-      ...options,
-      emit: (event) => {
-        this.#listener.emit(event);
-      },
-    });
-    this.#columns = new Columns(application, environment, policies, (event) => {
-      this.#listener.emit(event);
-    });
-    this.#valueColumns = new ValueColumns(this.#columns);
-    this.#openParts = {
-      keyring: this.#keys.keyring,
-      assertOpen: () => {
-        this.#assertOpen();
-      },
-      opened: (cells, failures) => {
-        this.#cellsOpened += cells;
-        this.#openFailures += failures;
+    this.options = options;
+    this.listener = new Listener(onEvent);
+    const emit = (event: FieldSealEvent): void => {
+      this.listener.emit(event);
+    };
+    this.keys = new ProcessKeys({ ...options, emit });
+    this.columns = new Columns(application, environment, policies, emit);
+    this.valueColumns = new ValueColumns(this.columns);
+  }
+
+  assertOpen(): void {
+    if (this.closed) throw closedError();
+  }
+
+  /** What sealing needs. Without index keys where only writes are allowed. */
+  sealing(access: Access): SealRowsParts | undefined {
+    if (access === 'read-only') return undefined;
+    return {
+      columns: this.columns,
+      pools: this.keys.pools,
+      writers: this.keys.writers,
+      indexKeys: access === 'write-only' ? undefined : this.keys.reading?.indexKeys,
+      sealed: (cells) => {
+        this.cellsSealed += cells;
       },
     };
   }
 
-  start(): Promise<void> {
-    return this.#keys.start();
+  /** What opening needs. */
+  opening(access: Access): OpenPageParts | undefined {
+    const { reading } = this.keys;
+    if (access === 'write-only' || reading === undefined) return undefined;
+    return {
+      keyring: reading.keyring,
+      envelopes: reading.envelopes,
+      assertOpen: () => {
+        this.assertOpen();
+      },
+      opened: (cells, failures) => {
+        this.cellsOpened += cells;
+        this.openFailures += failures;
+      },
+    };
+  }
+}
+
+class AccessedFieldSeal implements FieldSeal {
+  readonly [FIELD_SEAL_BRAND] = true;
+  readonly access: Access;
+  readonly application: string;
+  readonly environment: string;
+  readonly #work: FieldSealWork;
+  readonly #sealing: SealRowsParts | undefined;
+  readonly #opening: OpenPageParts | undefined;
+
+  constructor(work: FieldSealWork, access: Access) {
+    this.access = access;
+    this.application = work.options.application;
+    this.environment = work.options.environment;
+    this.#work = work;
+    this.#sealing = work.sealing(access);
+    this.#opening = work.opening(access);
   }
 
   column(declaration: FieldDeclaration): FieldColumn {
-    this.#assertOpen();
-    return this.#columns.declare(declaration);
+    this.#work.assertOpen();
+    if (this.access === 'write-only') refuseIndex(declaration, this.#work.columns);
+    return this.#work.columns.declare(declaration);
   }
 
-  prepare(): Promise<void> {
-    return this.#closed ? Promise.reject(closedError()) : Promise.resolve();
+  async prepare(rows: readonly ValuesOfColumn[]): Promise<PreparedKeys> {
+    return prepareKeys(this.#sealingParts().writers, rows);
   }
 
-  sealRows(rows: readonly ValuesOfColumn[]): readonly SealedColumn[] {
-    this.#assertOpen();
-    return sealRows(this.#sealParts(), rows);
+  sealRows(rows: readonly ValuesOfColumn[], prepared?: PreparedKeys): readonly SealedColumn[] {
+    return sealRows(this.#sealingParts(), rows, StatementKeys.of(prepared));
   }
 
   searchIndexes(column: FieldColumn, value: unknown): readonly Buffer[] {
-    this.#assertOpen();
-    return searchIndexes(this.#sealParts(), column, value);
+    this.#work.assertOpen();
+    const { columns, keys } = this.#work;
+    const indexKeys = this.access === 'write-only' ? undefined : keys.reading?.indexKeys;
+    return searchIndexes({ columns, indexKeys }, column, value);
   }
 
   openPage(page: readonly CellsOfColumn[]): Ready<readonly OpenedColumn[]> {
-    this.#assertOpen();
-    const columns = page.map(({ column }) => this.#columns.get(column));
+    const parts = this.#openingParts();
+    const columns = page.map(({ column }) => this.#work.columns.get(column));
     const cells = page.map((asked, i) => cellsToOpen(asked, columns[i]!));
-    const opened = openPage(this.#openParts, cells);
+    const opened = openPage(parts, cells);
     if (!columns.some(({ previous }) => previous)) return opened;
-    return whenReady(opened, (all) => openPreviously(this.#openParts, cells, columns, all));
+    return whenReady(opened, (all) => openPreviously(parts, cells, columns, all));
   }
 
   warn(code: string, message: string): void {
-    this.#listener.emit({ type: 'warning', code, message });
+    this.#work.listener.emit({ type: 'warning', code, message });
   }
 
   seal(purpose: string, name: string, value: unknown, options?: ValueOptions): Buffer {
-    this.#assertOpen();
-    const parsed = parseValueOptions(options);
-    const column = this.#valueColumns.get(purpose, name, parsed);
-    if (value === null || value === undefined) {
-      throw new SealError(
-        'ERR_SEAL_TYPE',
-        `${name}: expected a value to seal, got ${describeValue(value)}; store NULL.`,
-      );
+    const parts = this.#sealingParts();
+    const single = singleValue(this.#work.valueColumns, purpose, name, value, options);
+    return sealSingle(parts, this.#work.columns.policy(purpose), single, undefined);
+  }
+
+  async sealAsync(purpose: string, name: string, value: unknown, options?: ValueOptions): Promise<Buffer> {
+    const parts = this.#sealingParts();
+    const single = singleValue(this.#work.valueColumns, purpose, name, value, options);
+    const prepared = await prepareKeys(parts.writers, [{ column: single.column, values: [value] }]);
+    try {
+      return sealSingle(this.#sealingParts(), this.#work.columns.policy(purpose), single, prepared);
+    } finally {
+      prepared.close();
     }
-    const binding = bindingOf(parsed);
-    const pool = this.#keys.pools.get(purpose)!;
-    const keys = pool.draw(1);
-    const { cells, bytes } = sealCells(this.#columns.policy(purpose).suite, column, [value], keys, [binding]);
-    pool.count(keys, cells, bytes);
-    this.#cellsSealed += 1;
-    return cells[0]!;
   }
 
   async open(purpose: string, name: string, cell: Uint8Array, options?: ValueOptions): Promise<unknown> {
-    this.#assertOpen();
+    const parts = this.#openingParts();
     const parsed = parseValueOptions(options);
-    const column = this.#valueColumns.get(purpose, name, parsed);
+    const column = this.#work.valueColumns.get(purpose, name, parsed);
     if (!isUint8Array(cell)) {
       throw new FormatError(
         'ERR_FORMAT_CELL',
         `${name}: expected the bytes of a cell, got ${describeValue(cell)}.`,
       );
     }
-    const accept = acceptedBy(this.#columns.policy(purpose));
+    const { accept } = this.#work.columns.policy(purpose);
     const page = [{ column, accept, cells: [cell], bindings: [bindingOf(parsed)] }];
-    const [opened] = await openPage(this.#openParts, page);
+    const [opened] = await openPage(parts, page);
     const failure = opened!.failures?.get(0);
     if (failure !== undefined) throw failure;
     return opened!.values[0];
   }
 
+  writeOnly(): FieldSeal {
+    this.#sealingParts();
+    refusePools(this.#work.options.policies);
+    return new AccessedFieldSeal(this.#work, 'write-only');
+  }
+
+  readOnly(): FieldSeal {
+    this.#openingParts();
+    return new AccessedFieldSeal(this.#work, 'read-only');
+  }
+
   stats(): FieldSealStats {
-    const { pools, keyring } = this.#keys;
+    const { cellsSealed, cellsOpened, openFailures, keys, listener, options } = this.#work;
     return {
-      cellsSealed: this.#cellsSealed,
-      cellsOpened: this.#cellsOpened,
-      openFailures: this.#openFailures,
-      kmsCalls: { ...this.#options.source.kmsCalls() },
-      unwraps: keyring.unwraps,
-      keyringSize: keyring.size,
-      listenerErrors: this.#listener.errors,
+      cellsSealed,
+      cellsOpened,
+      openFailures,
+      kmsCalls: { ...options.source.kmsCalls() },
+      unwraps: keys.reading?.unwraps ?? 0,
+      keyringSize: keys.reading?.held.size ?? 0,
+      listenerErrors: listener.errors,
       pools: Object.fromEntries(
-        [...pools].map(([purpose, { fingerprints, ageMs, outageLeftMs }]) => [
+        [...keys.pools].map(([purpose, { fingerprints, ageMs, outageLeftMs }]) => [
           purpose,
           { keys: fingerprints.length, ageMs, outageMinutes: outageLeftMs / 60_000 },
         ]),
@@ -229,38 +288,63 @@ class KeyedFieldSeal implements FieldSeal {
   }
 
   close(): Promise<void> {
-    this.#closed = true;
-    return this.#keys.close();
+    this.#work.closed = true;
+    return this.#work.keys.close();
   }
 
   toJSON(): unknown {
-    return { application: this.application, environment: this.environment, purposes: this.#purposes };
+    const { application, environment, access } = this;
+    return { application, environment, access, purposes: [...this.#work.options.policies.keys()] };
   }
 
   [inspect.custom](): string {
     return `FieldSeal ${inspect(this.toJSON(), { breakLength: Infinity })}`;
   }
 
-  #sealParts(): Parameters<typeof sealRows>[0] {
-    const sealed = (cells: number): void => {
-      this.#cellsSealed += cells;
-    };
-    return { columns: this.#columns, pools: this.#keys.pools, indexKeys: this.#keys.indexKeys, sealed };
+  #sealingParts(): SealRowsParts {
+    this.#work.assertOpen();
+    if (this.#sealing !== undefined) return this.#sealing;
+    throw new SealError(
+      'ERR_SEAL_READ_ONLY',
+      'This field seal only reads; seal where one is attached that may write.',
+    );
   }
 
-  #assertOpen(): void {
-    if (this.#closed) throw closedError();
+  #openingParts(): OpenPageParts {
+    this.#work.assertOpen();
+    if (this.#opening !== undefined) return this.#opening;
+    throw new OpenError(
+      'ERR_OPEN_WRITE_ONLY',
+      'This field seal only writes; open cells where one is attached that may read.',
+    );
   }
+}
+
+/**
+ * With the index key, whoever takes a web tier over finds a card number by its first and last digits in a third of a
+ * second of hashing.
+ * @throws ConfigError `ERR_CONFIG_INDEX_NOT_WRITE_ONLY`.
+ */
+function refuseIndex({ purpose, entity, field, blindIndex }: FieldDeclaration, columns: Columns): void {
+  const { source } = columns.policy(purpose).index;
+  if (blindIndex === undefined || (source === 'later' && blindIndex.later === true)) return;
+  const [expected, got] =
+    source === 'later'
+      ? [
+          'blindIndex: { later: true } on the field, so that its index may be made later',
+          'an index that may not',
+        ]
+      : [`purposes.${purpose}.index 'later' where a process or a view only writes`, "'local'"];
+  throw new ConfigError(
+    'ERR_CONFIG_INDEX_NOT_WRITE_ONLY',
+    `${entity}.${field}: a blind index that is made here needs its key here, and with it values can be guessed; ` +
+      `expected ${expected}, got ${got}.`,
+  );
 }
 
 function cellsToOpen(
   { cells, fingerprints, bindings, previousBindings }: CellsOfColumn,
   { cells: column, policy }: DeclaredColumn,
 ): CellsToOpen {
-  return { column, accept: acceptedBy(policy), cells, fingerprints, bindings, previousBindings };
+  return { column, accept: policy.accept, cells, fingerprints, bindings, previousBindings };
 }
-
-const acceptedBy = ({ accept, delivery }: Policy): CellsToOpen['accept'] => ({
-  suites: accept.suites,
-  deliveries: [delivery],
-});

@@ -1,4 +1,5 @@
 /** Options of a field seal. */
+import { ConfigError } from '../errors.js';
 import { systemClock } from './clock.js';
 import type { FieldSealEvent } from './events.js';
 import {
@@ -6,6 +7,7 @@ import {
   contextName,
   group,
   objectWith,
+  oneOf,
   optional,
   parseOptions,
   wholeNumber,
@@ -13,7 +15,8 @@ import {
 } from './options.js';
 import { parsePolicies } from './policy.js';
 import type { Policy, PurposeOptions } from './policy.js';
-import type { Clock, KeySource, RandomBelow } from './ports.js';
+import type { Access, Clock, KeySource, RandomBelow } from './ports.js';
+import { PRIVILEGE_CHECKS, type PrivilegeCheck } from './privilege-check.js';
 import { bufferedRandomBelow } from './random.js';
 
 export interface FieldSealOptions {
@@ -25,6 +28,16 @@ export interface FieldSealOptions {
   readonly purposes: Readonly<Record<string, PurposeOptions>>;
   /** Where keys come from. The field seal starts and closes it. */
   readonly keys: KeySource;
+  /**
+   * What this process may do; it loads no key for the rest. `'write-only'` takes no purpose of pool delivery, whose keys
+   * open what they seal. Default `'read-write'`.
+   */
+  readonly access?: Access;
+  /**
+   * Whether a write-only process proves at start that the KMS denies it everything that opens: `'enforce'` fails the
+   * start where something is not denied, `'warn'` raises an alarm. Default `'enforce'`.
+   */
+  readonly privilegeCheck?: PrivilegeCheck;
   /** Told of refreshes, failures, revocations and alarms. A throw in it is swallowed and counted in `stats()`. */
   readonly onEvent?: (event: FieldSealEvent) => void;
   readonly keyring?: {
@@ -42,6 +55,8 @@ export interface ParsedFieldSealOptions {
   readonly environment: string;
   readonly policies: ReadonlyMap<string, Policy>;
   readonly source: KeySource;
+  readonly access: Access;
+  readonly privilegeCheck: PrivilegeCheck;
   readonly onEvent: ((event: FieldSealEvent) => unknown) | undefined;
   readonly keyringMax: number;
   readonly clock: Clock;
@@ -49,6 +64,7 @@ export interface ParsedFieldSealOptions {
 }
 
 const MAX_KEYRING = 1_000_000;
+const ACCESSES = ['read-write', 'write-only', 'read-only'] as const satisfies readonly Access[];
 
 const table = {
   application: contextName(),
@@ -59,9 +75,14 @@ const table = {
     'handOut',
     'load',
     'indexKeys',
+    'makeEnvelopeKey',
+    'openEnvelopeKey',
+    'notDenied',
     'kmsCalls',
     'close',
   ]),
+  access: withDefault(oneOf(ACCESSES), 'read-write'),
+  privilegeCheck: withDefault(oneOf(PRIVILEGE_CHECKS), 'enforce'),
   onEvent: optional(callback<(event: FieldSealEvent) => unknown>()),
   keyring: group({ max: withDefault(wholeNumber(1, MAX_KEYRING), 1_000) }),
   clock: withDefault(objectWith<Clock>('a clock', ['wall', 'monotonic', 'after']), systemClock),
@@ -70,19 +91,28 @@ const table = {
 
 /** @throws ConfigError `ERR_CONFIG_OPTION`. */
 export function parseFieldSealOptions(options: unknown): ParsedFieldSealOptions {
-  const { application, environment, purposes, keys, onEvent, keyring, clock, randomBelow } = parseOptions(
-    table,
-    options,
-    '',
-  );
+  const { purposes, keys, keyring, randomBelow, ...parsed } = parseOptions(table, options, '');
+  if (parsed.access === 'write-only') refusePools(purposes);
   return {
-    application,
-    environment,
+    ...parsed,
     policies: purposes,
     source: keys,
-    onEvent,
     keyringMax: keyring.max,
-    clock,
     randomBelow: randomBelow ?? bufferedRandomBelow(),
   };
+}
+
+/**
+ * Whoever holds the keys of a pool opens what any process has sealed under them.
+ * @throws ConfigError `ERR_CONFIG_POOL_NOT_WRITE_ONLY`.
+ */
+export function refusePools(policies: ReadonlyMap<string, Policy>): void {
+  for (const { purpose, delivery } of policies.values()) {
+    if (delivery !== 'pool') continue;
+    throw new ConfigError(
+      'ERR_CONFIG_POOL_NOT_WRITE_ONLY',
+      `purposes.${purpose}.delivery: expected 'envelope' where a process or a view only writes, got 'pool', whose keys ` +
+        'open what they seal; choose another delivery, or leave the purpose out here.',
+    );
+  }
 }

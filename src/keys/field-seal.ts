@@ -2,6 +2,7 @@
 import type { CodecName } from '../cell/codecs.js';
 import type { MaskName } from '../cell/mask.js';
 import type { FieldSealError } from '../errors.js';
+import type { Access } from './ports.js';
 import type { Ready } from './ready.js';
 
 /**
@@ -38,7 +39,11 @@ export interface FieldDeclaration {
   /** Whether cells are bound to other values of their row (then each cell needs its binding). Left out: nobody said so. */
   readonly bound?: boolean;
   /** Whether the column has a blind index, and what is applied to a value before it is indexed. */
-  readonly blindIndex?: { readonly normalize?: (value: never) => unknown };
+  readonly blindIndex?: {
+    readonly normalize?: (value: never) => unknown;
+    /** Whether a row may be stored without its index, which is made later. Default false. */
+    readonly later?: boolean;
+  };
   /** A truncated form of each value, to be stored beside its cell. */
   readonly mask?: MaskName;
   /** Opens and finds cells of this older declaration as well. Nothing is sealed under it. */
@@ -90,12 +95,15 @@ export interface OpenedColumn {
   readonly failures: ReadonlyMap<number, FieldSealError> | undefined;
 }
 
-/** What a field seal may do. */
-export type Access = 'read-write' | 'write-only';
+/** Keys that were fetched for one statement. */
+export interface PreparedKeys {
+  /** Drops them; to be called when the statement is done, whatever became of it. */
+  close(): void;
+}
 
 /** The part of a field seal that ORM adapters use. All methods are safe to call concurrently. */
 export interface FieldSealPages {
-  /** `write-only`: `openPage` is never called; whatever is read stays sealed. */
+  /** `write-only`: `openPage` is never called; whatever is read stays sealed. `read-only`: nothing is sealed. */
   readonly access: Access;
   readonly application: string;
   readonly environment: string;
@@ -104,13 +112,19 @@ export interface FieldSealPages {
    * @throws ConfigError `ERR_CONFIG_PURPOSE_UNKNOWN`, `ERR_CONFIG_FIELD`, `ERR_CONFIG_DUPLICATE_CONTEXT`.
    */
   column(declaration: FieldDeclaration): FieldColumn;
-  /** Fetches what sealing these rows will need. Nothing for pool delivery, whose keys are already here. */
-  prepare(rows: readonly ValuesOfColumn[]): Promise<void>;
   /**
-   * Seals the values of one statement: one key is drawn per row and purpose. Synchronous, no I/O.
-   * @throws SealError; KeyError `ERR_POOL_STALE`, `ERR_POOL_EMPTY`, `ERR_CLOSED`. Nothing is sealed then.
+   * Fetches the keys that sealing these rows will need. Nothing for pool delivery, whose keys are already here; for
+   * envelope delivery one KMS call a row and purpose, eight at a time.
+   * @throws KmsError; KeyError `ERR_KEY_UNAVAILABLE`, `ERR_CLOSED`; SealError `ERR_SEAL_READ_ONLY`. Nothing is held then.
    */
-  sealRows(rows: readonly ValuesOfColumn[]): readonly SealedColumn[];
+  prepare(rows: readonly ValuesOfColumn[]): Promise<PreparedKeys>;
+  /**
+   * Seals the values of one statement: one key per row and purpose. Synchronous, no I/O.
+   * @param prepared Of the same rows; needed for all but pool delivery.
+   * @throws SealError, `ERR_SEAL_NOT_PREPARED` among them; KeyError `ERR_POOL_STALE`, `ERR_POOL_EMPTY`, `ERR_CLOSED`.
+   * Nothing is sealed then.
+   */
+  sealRows(rows: readonly ValuesOfColumn[], prepared?: PreparedKeys): readonly SealedColumn[];
   /**
    * Opens a page: loads the keys that are missing in one batch per purpose, then opens column by column.
    * A cell that cannot be opened is reported by its row and does not hinder its neighbours. A promise only where a key

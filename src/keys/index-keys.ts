@@ -10,7 +10,7 @@ import { answerOf, codedError } from './source-calls.js';
 export interface IndexKeysOptions {
   readonly application: string;
   readonly clock: Clock;
-  readonly load: (purpose: string) => Promise<readonly UnwrappedKey[]>;
+  readonly load: (purpose: string) => Promise<readonly UnwrappedKey[] | undefined>;
 }
 
 export class IndexKeys {
@@ -29,10 +29,12 @@ export class IndexKeys {
   async warm(policy: Policy): Promise<void> {
     const { clock, load } = this.#options;
     const what = `Index keys of purpose ${policy.purpose}`;
-    const wipe = (keys: readonly UnwrappedKey[]): void => {
-      keys.forEach(refuseKey);
+    const wipe = (keys: readonly UnwrappedKey[] | undefined): void => {
+      keys?.forEach(refuseKey);
     };
     const unwrapped = await answerOf(clock, what, () => load(policy.purpose), wipe);
+    // Without a key store there are none; whoever searches or writes an index is told then.
+    if (unwrapped === undefined) return;
     try {
       this.#keys.set(policy.purpose, this.#admitAll(policy, unwrapped));
     } catch (error) {
@@ -40,10 +42,15 @@ export class IndexKeys {
     }
   }
 
-  /** The first one writes, all are searched. */
+  /**
+   * The first one writes, all are searched.
+   * @throws KeyError `ERR_KEY_NOT_FOUND` where the key source has no index keys; `ERR_CLOSED`.
+   */
   of(purpose: string): readonly IndexKey[] {
     if (this.#closed) throw closedError();
-    return this.#keys.get(purpose)!;
+    const keys = this.#keys.get(purpose);
+    if (keys === undefined) throw noIndexKeys(purpose);
+    return keys;
   }
 
   fingerprints(purpose: string): readonly string[] {
@@ -86,5 +93,13 @@ function missing(purpose: string, versions: readonly number[], got: number): Key
     'ERR_KEY_NOT_FOUND',
     `Purpose ${purpose}: expected index keys of versions ${versions.join(', ')}, got ${got} keys. Have the key service ` +
       'make the missing versions, or correct index.versions.',
+  );
+}
+
+function noIndexKeys(purpose: string): KeyError {
+  return new KeyError(
+    'ERR_KEY_NOT_FOUND',
+    `Purpose ${purpose}: a blind index needs an index key, and this key source has none; expected a source with a key ` +
+      "store, such as keyStoreSource(…), or a process that is write-only with index: 'later'.",
   );
 }

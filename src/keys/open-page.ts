@@ -1,7 +1,16 @@
 /** Opening of a page: keys first, all together, then the cells of each key in batches across columns. */
 import { type CellGroup, CellGroups } from '../cell/cell-groups.js';
 import type { CellColumn } from '../cell/column.js';
-import { beginOpening, failCells, openCells, type Opening, type OpenOptions } from '../cell/open.js';
+import {
+  beginOpening,
+  failCells,
+  isAcceptedAtAll,
+  openCells,
+  refuseCells,
+  type Opening,
+  type OpenOptions,
+} from '../cell/open.js';
+import type { EnvelopeKeys } from './envelope-keys.js';
 import type { CellsOfColumn, OpenedColumn } from './field-seal.js';
 import { HeldKey } from './held-key.js';
 import type { Keyring, Leased } from './keyring.js';
@@ -15,7 +24,8 @@ export interface CellsToOpen extends OpenOptions {
 }
 
 export interface OpenPageParts {
-  readonly keyring: Keyring;
+  readonly keyring: Pick<Keyring, 'lease'>;
+  readonly envelopes: Pick<EnvelopeKeys, 'beginPage'>;
   /** Throws when the field seal was closed while keys were loaded. */
   assertOpen(): void;
   /** Told how many cells were opened and how many failed. */
@@ -26,29 +36,46 @@ export interface OpenPageParts {
 export function openPage(parts: OpenPageParts, page: readonly CellsToOpen[]): Ready<readonly OpenedColumn[]> {
   const groups = new CellGroups<Opening>();
   const columns = page.map((cells) => beginOpening(groups, cells.column, cells.cells, cells));
-  const keys = leaseAll(parts.keyring, groups.all);
+  const keys = leaseAll(parts, groups.all);
   return whenReady(keys, (leased) => openLeased(parts, columns, groups.all, leased));
 }
 
+/** A group that no column of it accepts needs no key: anybody could write such cells to have keys fetched. */
+const REFUSED = Symbol('refused');
+type LeasedOrRefused = Leased | typeof REFUSED;
+
 /** The key of each group, or why there is none; what has to be loaded is asked for in one microtask. */
-function leaseAll(keyring: Keyring, groups: readonly CellGroup<Opening>[]): Ready<readonly Leased[]> {
-  const keys = groups.map(({ purpose, fingerprint }) => keyring.lease(purpose, fingerprint));
+function leaseAll(
+  parts: OpenPageParts,
+  groups: readonly CellGroup<Opening>[],
+): Ready<readonly LeasedOrRefused[]> {
+  let envelopes: ReturnType<EnvelopeKeys['beginPage']> | undefined;
+  const keys = groups.map((group): Ready<LeasedOrRefused> => {
+    if (!isAcceptedAtAll(group)) return REFUSED;
+    const { purpose, fingerprint, header, byteOne } = group;
+    if (byteOne.delivery === 'pool') return parts.keyring.lease(purpose, fingerprint);
+    const parsed = byteOne.layout.parse(header);
+    if (parsed.delivery !== 'envelope') return REFUSED;
+    envelopes ??= parts.envelopes.beginPage();
+    return envelopes({ ...parsed, purpose, fingerprint, header });
+  });
   return keys.every(isHere) ? keys : Promise.all(keys.map((key) => Promise.resolve(key)));
 }
 
-const isHere = (key: Ready<Leased>): key is Leased => !(key instanceof Promise);
+const isHere = (key: Ready<LeasedOrRefused>): key is LeasedOrRefused => !(key instanceof Promise);
 
 function openLeased(
   parts: OpenPageParts,
   columns: readonly Opening[],
   groups: readonly CellGroup<Opening>[],
-  keys: readonly Leased[],
+  keys: readonly LeasedOrRefused[],
 ): readonly OpenedColumn[] {
   try {
     parts.assertOpen();
     groups.forEach((group, i) => {
       const key = keys[i]!;
       if (key instanceof HeldKey) openCells(key.key, group);
+      else if (key === REFUSED) refuseCells(group);
       else failCells(group, key);
     });
     for (const { count, failures } of columns) {

@@ -92,12 +92,11 @@ export function wholeNumber(min: number, max: number): OptionRule<number> {
 }
 
 /** A duration in ms, written as a number of ms or as `'90s'`, `'15m'`, `'2h'`, `'30d'`. */
-export function duration(minMs = 0): OptionRule<number> {
+export function duration(minMs = 0, maxMs = MAX_DURATION_MS): OptionRule<number> {
   return (value, path) => {
     const ms = typeof value === 'string' ? parseDuration(value) : value;
-    if (typeof ms === 'number' && Number.isFinite(ms) && ms >= minMs && ms <= MAX_DURATION_MS)
-      return Math.round(ms);
-    const expected = `a duration such as '90s', '15m', '2h', '30d' or a number of milliseconds, at least ${amount(minMs)} ms and at most 3,650 d`;
+    if (typeof ms === 'number' && Number.isFinite(ms) && ms >= minMs && ms <= maxMs) return Math.round(ms);
+    const expected = `a duration such as '90s', '15m', '2h', '30d' or a number of milliseconds, at least ${amount(minMs)} ms and at most ${maxMs === MAX_DURATION_MS ? '3,650 d' : `${amount(maxMs)} ms`}`;
     throw optionError(path, expected, describeWord(value));
   };
 }

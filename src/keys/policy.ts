@@ -1,5 +1,15 @@
 /** The policy of a purpose: every setting, its default, and its validation. */
+import type { Accepted } from '../cell/open.js';
 import type { Suite } from '../cell/suites.js';
+import {
+  DELIVERIES,
+  deliveryRule,
+  indexRule,
+  type EnvelopeOptions,
+  type EnvelopePolicy,
+  type IndexPolicy,
+  type IndexSource,
+} from './delivery-options.js';
 import type { ParsedOptions } from './options.js';
 import {
   describeValue,
@@ -53,11 +63,20 @@ export interface PurposeOptions {
   readonly requireKekSpread?: boolean;
   /** Cipher of new cells. Default `'aes-256-siv'`. */
   readonly suite?: Suite;
-  readonly delivery?: 'pool';
-  /** Which suites fields of this purpose open. Default: the one they write. */
-  readonly accept?: { readonly suites?: readonly Suite[] };
-  /** Blind index keys. `versions`: the first writes, all are searched. Default `{ versions: [1] }`. */
-  readonly index?: 'local' | { readonly source?: 'local'; readonly versions?: readonly number[] };
+  /**
+   * How a reader of a cell gets its key. `'pool'`: from the key source; every process that seals can open as well.
+   * `'envelope'`: from the cell, which carries a data key of its own under a KEK; who seals needs GenerateDataKey only,
+   * who opens needs Decrypt. Default `'pool'`.
+   */
+  readonly delivery?: 'pool' | 'envelope' | { readonly envelope: EnvelopeOptions };
+  /** What fields of this purpose open. Default: the suite and the delivery that they write. */
+  readonly accept?: { readonly suites?: readonly Suite[]; readonly deliveries?: readonly Delivery[] };
+  /**
+   * Blind indexes. `source`: `'local'` makes them in this process, with a key from the key store; `'later'` does so too,
+   * but a write-only process, which must not have that key, leaves them NULL until `fillBlindIndexes` has run.
+   * `versions`: the first writes, all are searched. Default `{ source: 'local', versions: [1] }`.
+   */
+  readonly index?: IndexSource | { readonly source?: IndexSource; readonly versions?: readonly number[] };
   /** How long backups of the application's database live. Default `'35d'`. */
   readonly backupRetention?: Duration;
   /** How long backups of the key store live. Default `'35d'`. */
@@ -90,8 +109,9 @@ export interface Policy {
   readonly requireKekSpread: boolean;
   readonly suite: Suite;
   readonly delivery: Delivery;
-  readonly accept: { readonly suites: readonly Suite[] };
-  readonly index: { readonly source: 'local'; readonly versions: readonly number[] };
+  readonly envelope: EnvelopePolicy;
+  readonly accept: Accepted;
+  readonly index: IndexPolicy;
   readonly backupRetentionMs: number;
   readonly keyStoreBackupRetentionMs: number;
   readonly drainMs: number;
@@ -103,14 +123,10 @@ const DAY_MS = 86_400_000;
 const HOUR_MS = 3_600_000;
 const SECOND_MS = 1_000;
 const MAX_VALID_KEYS = 1_000;
-/** The index version is one byte of the message that a blind index authenticates. */
-const MAX_INDEX_VERSION = 255;
 const MAX_PURPOSE_LENGTH = 64;
 
 const SUITES = ['aes-256-siv', 'xaes-256-gcm'] as const satisfies readonly Suite[];
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
-
-const indexVersions = withDefault(listOf(wholeNumber(1, MAX_INDEX_VERSION), 1), Object.freeze([1]));
 
 const purposeTable = {
   pool: group({
@@ -129,8 +145,11 @@ const purposeTable = {
   outage: group({ seal: optional(duration()) }),
   requireKekSpread: withDefault(flag(), false),
   suite: withDefault(oneOf(SUITES), 'aes-256-siv'),
-  delivery: withDefault(oneOf(['pool']), 'pool'),
-  accept: group({ suites: optional(listOf(oneOf(SUITES), 1)) }),
+  delivery: withDefault(deliveryRule, deliveryRule('pool', 'delivery')),
+  accept: group({
+    suites: optional(listOf(oneOf(SUITES), 1)),
+    deliveries: optional(listOf(oneOf(DELIVERIES), 1)),
+  }),
   index: indexRule,
   backupRetention: withDefault(duration(), 35 * DAY_MS),
   keyStoreBackupRetention: withDefault(duration(), 35 * DAY_MS),
@@ -188,8 +207,12 @@ function withDerivedDefaults(purpose: string, parsed: ParsedOptions<typeof purpo
     outage: Object.freeze({ sealMs: parsed.outage.seal ?? pool.lifetime }),
     requireKekSpread: parsed.requireKekSpread,
     suite: parsed.suite,
-    delivery: parsed.delivery,
-    accept: Object.freeze({ suites: parsed.accept.suites ?? Object.freeze([parsed.suite]) }),
+    delivery: parsed.delivery.name,
+    envelope: parsed.delivery.envelope,
+    accept: Object.freeze({
+      suites: parsed.accept.suites ?? Object.freeze([parsed.suite]),
+      deliveries: parsed.accept.deliveries ?? Object.freeze([parsed.delivery.name]),
+    }),
     index: parsed.index,
     backupRetentionMs: parsed.backupRetention,
     keyStoreBackupRetentionMs: parsed.keyStoreBackupRetention,
@@ -223,12 +246,14 @@ function checkTogether(policy: Policy, path: string): void {
       accept.suites.join(', '),
     );
   }
+  if (!accept.deliveries.includes(policy.delivery)) {
+    throw optionError(
+      `${path}.accept.deliveries`,
+      `a list with '${policy.delivery}', which the purpose writes`,
+      accept.deliveries.join(', '),
+    );
+  }
   if (new Set(index.versions).size < index.versions.length) {
     throw optionError(`${path}.index.versions`, 'each version once', index.versions.join(', '));
   }
-}
-
-function indexRule(value: unknown, path: string): Policy['index'] {
-  const table = { source: withDefault(oneOf(['local']), 'local'), versions: indexVersions };
-  return parseOptions(table, value === 'local' ? {} : value, path);
 }

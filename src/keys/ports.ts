@@ -261,10 +261,24 @@ export interface KeyUsage {
   readonly bytes: number;
 }
 
+/** What a field seal may do. */
+export type Access = 'read-write' | 'write-only' | 'read-only';
+
+/** A fresh data key on its way to envelope cells. The receiver owns `root` and wipes it. */
+export interface EnvelopeKey {
+  /** 32 bytes, secret. */
+  readonly root: Buffer;
+  /** What stands in the cells: 8 bytes that name the KEK, and the wrapped root. */
+  readonly kekRef: Buffer;
+  readonly wrapped: Buffer;
+}
+
 /** What a field seal gives its key source at start. */
 export interface SourceContext {
   readonly application: string;
   readonly environment: string;
+  /** A source that cannot do with less than opening refuses `'write-only'`. */
+  readonly access: Access;
   readonly policies: ReadonlyMap<string, Policy>;
   readonly clock: Clock;
   readonly randomBelow: RandomBelow;
@@ -275,15 +289,27 @@ export interface SourceContext {
   held(purpose: string): readonly string[];
 }
 
-/** Where a process gets its keys: in-process from a key store, or from a key service. */
+/**
+ * Where a process gets its keys: in-process from a key store, from a key service, or from a KMS alone. A source without a
+ * key store refuses purposes of pool delivery at start, and has no index keys.
+ */
 export interface KeySource {
   start(context: SourceContext): Promise<void>;
   /** Keys that may seal now. `usage` is added to the counters of the keys; on a throw the caller reports it again. */
   handOut(purpose: string, usage: readonly KeyUsage[]): Promise<readonly HandedOutKey[]>;
   /** One outcome per fingerprint. Throws only when the source itself is out of reach. */
   load(purpose: string, fingerprints: readonly string[]): Promise<readonly LoadOutcome[]>;
-  /** The index keys of the policy's versions, in that order. */
-  indexKeys(purpose: string): Promise<readonly UnwrappedKey[]>;
+  /** The index keys of the policy's versions, in that order; undefined from a source without a key store. */
+  indexKeys(purpose: string): Promise<readonly UnwrappedKey[] | undefined>;
+  /** A data key that nobody has sealed with. One KMS call. */
+  makeEnvelopeKey(purpose: string): Promise<EnvelopeKey>;
+  /**
+   * The root in the header of an envelope cell; the receiver wipes it. One KMS call, none for a KEK that is not
+   * configured. Nobody has authenticated what is asked for.
+   */
+  openEnvelopeKey(purpose: string, kekRef: Uint8Array, wrapped: Uint8Array): Promise<Buffer>;
+  /** What these credentials could do at the KMS that a write-only process must not do; empty when all is denied. */
+  notDenied(purpose: string): Promise<readonly Privilege[]>;
   /** KMS calls made by this source so far, per operation. */
   kmsCalls(): Readonly<Record<string, number>>;
   close(): Promise<void>;

@@ -98,10 +98,7 @@ function cellsOf(page: CellsToOpen, { cells: column }: PreviousColumn, rows: rea
 /** These cells were counted as failures once; those that open now were none. */
 function recounting(parts: OpenPageParts): OpenPageParts {
   return {
-    keyring: parts.keyring,
-    assertOpen: () => {
-      parts.assertOpen();
-    },
+    ...parts,
     opened: (cells) => {
       parts.opened(cells, -cells);
     },

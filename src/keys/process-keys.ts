@@ -1,11 +1,12 @@
-/** All keys of this process: a pool and index keys per purpose, one keyring, and the key source behind them. */
-import { IndexKeys } from './index-keys.js';
-import { Keyring } from './keyring.js';
+/** All keys of this process: what each purpose seals with and opens with, and the key source behind them. */
+import { EnvelopeWriter } from './envelope-writer.js';
 import type { FieldSealEvent } from './events.js';
 import type { ParsedFieldSealOptions } from './field-seal-options.js';
 import { Pool } from './pool.js';
 import type { Policy } from './policy.js';
-import type { SourceContext } from './ports.js';
+import type { Delivery, SourceContext } from './ports.js';
+import { checkPrivileges } from './privilege-check.js';
+import { ReadingKeys } from './reading-keys.js';
 import { answerOf } from './source-calls.js';
 
 export interface ProcessKeysOptions extends ParsedFieldSealOptions {
@@ -13,38 +14,38 @@ export interface ProcessKeysOptions extends ParsedFieldSealOptions {
 }
 
 export class ProcessKeys {
+  /** Of the purposes that are sealed under keys of a pool; none where nothing is sealed. */
   readonly pools: ReadonlyMap<string, Pool>;
-  readonly keyring: Keyring;
-  readonly indexKeys: IndexKeys;
+  /** Of the purposes whose cells carry their keys. */
+  readonly writers: ReadonlyMap<string, EnvelopeWriter>;
+  /** Undefined in a write-only process, which loads no key to open or to index with. */
+  readonly reading: ReadingKeys | undefined;
   readonly #options: ProcessKeysOptions;
   #closing: Promise<void> | undefined;
 
   constructor(options: ProcessKeysOptions) {
-    const { application, environment, policies, source, clock, keyringMax } = options;
     this.#options = options;
-    this.pools = new Map([...policies].map(([purpose, policy]) => [purpose, this.#pool(policy)]));
-    this.keyring = new Keyring({
-      ...{ application, environment, policies, clock, max: keyringMax },
-      load: (purpose, fingerprints) => source.load(purpose, fingerprints),
-      inPool: (purpose, fingerprint) => this.pools.get(purpose)?.find(fingerprint),
-    });
-    this.indexKeys = new IndexKeys({ application, clock, load: (purpose) => source.indexKeys(purpose) });
+    this.pools = this.#forSealing('pool', (policy) => this.#pool(policy));
+    this.writers = this.#forSealing('envelope', (policy) => this.#writer(policy));
+    this.reading =
+      options.access === 'write-only'
+        ? undefined
+        : new ReadingKeys(options, (purpose) => this.pools.get(purpose));
   }
 
   /**
    * Starts the source and warms pools and index keys of all purposes. When something fails, all is closed again.
-   * @throws FieldSealError of the key source or of the keys it gave.
+   * @throws FieldSealError of the key source or of the keys it gave; KmsError `ERR_KMS_TOO_MUCH_PRIVILEGE`.
    */
   async start(): Promise<void> {
     const { clock, source, policies } = this.#options;
     try {
       await answerOf(clock, 'Start of the key source', () => source.start(this.#context()));
-      await Promise.all(
-        [...policies].flatMap(([purpose, policy]) => [
-          this.pools.get(purpose)!.refresh(),
-          this.indexKeys.warm(policy),
-        ]),
-      );
+      if (this.reading === undefined) await checkPrivileges(this.#options);
+      await Promise.all([
+        ...[...this.pools.values()].map((pool) => pool.refresh()),
+        ...[...policies.values()].map((policy) => this.reading?.indexKeys.warm(policy)),
+      ]);
     } catch (error) {
       // The reason of the start is worth more than that of the close.
       await this.close().catch(() => undefined);
@@ -60,10 +61,19 @@ export class ProcessKeys {
 
   async #close(): Promise<void> {
     for (const pool of this.pools.values()) pool.close();
-    this.keyring.close();
-    this.indexKeys.close();
+    for (const writer of this.writers.values()) writer.close();
+    this.reading?.close();
     const { clock, source } = this.#options;
     await answerOf(clock, 'Close of the key source', () => source.close());
+  }
+
+  /** What seals the purposes of this delivery, by purpose. */
+  #forSealing<T>(delivery: Delivery, make: (policy: Policy) => T): ReadonlyMap<string, T> {
+    const { access, policies } = this.#options;
+    const sealed = access === 'read-only' ? [] : [...policies.values()];
+    return new Map(
+      sealed.filter((policy) => policy.delivery === delivery).map((policy) => [policy.purpose, make(policy)]),
+    );
   }
 
   #pool(policy: Policy): Pool {
@@ -73,15 +83,25 @@ export class ProcessKeys {
       ...{ owner: { application, purpose }, policy, clock, randomBelow, emit },
       handOut: (usage) => source.handOut(purpose, usage),
       retire: (held) => {
-        this.keyring.keep(held);
+        if (this.reading === undefined) held.drop();
+        else this.reading.held.keep(held);
       },
     });
   }
 
+  #writer(policy: Policy): EnvelopeWriter {
+    const { application, clock, source } = this.#options;
+    const { purpose } = policy;
+    return new EnvelopeWriter({
+      ...{ owner: { application, purpose }, policy, clock },
+      make: () => source.makeEnvelopeKey(purpose),
+    });
+  }
+
   #context(): SourceContext {
-    const { application, environment, policies, clock, randomBelow, emit } = this.#options;
+    const { application, environment, access, policies, clock, randomBelow, emit } = this.#options;
     return {
-      ...{ application, environment, policies, clock, randomBelow, emit },
+      ...{ application, environment, access, policies, clock, randomBelow, emit },
       revoke: (fingerprints) => {
         this.#revoke(fingerprints);
       },
@@ -90,21 +110,18 @@ export class ProcessKeys {
   }
 
   #revoke(fingerprints: readonly string[]): void {
-    const revoked = [...this.pools.keys()].flatMap((purpose) =>
+    const revoked = [...this.#options.policies.keys()].flatMap((purpose) =>
       this.#held(purpose)
         .filter((fingerprint) => fingerprints.includes(fingerprint))
         .map((fingerprint) => ({ type: 'key-revoked', purpose, fingerprint }) as const),
     );
-    this.keyring.revoke(fingerprints);
-    this.indexKeys.revoke(fingerprints);
+    this.reading?.revoke(fingerprints);
     for (const pool of this.pools.values()) pool.revoke(fingerprints);
     for (const event of revoked) this.#options.emit(event);
   }
 
   #held(purpose: string): readonly string[] {
     const pool = this.pools.get(purpose)?.fingerprints ?? [];
-    return [
-      ...new Set([...pool, ...this.keyring.fingerprints(purpose), ...this.indexKeys.fingerprints(purpose)]),
-    ];
+    return [...new Set([...pool, ...(this.reading?.fingerprints(purpose) ?? [])])];
   }
 }

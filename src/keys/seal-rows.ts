@@ -8,22 +8,30 @@ import { maskOf } from '../cell/mask.js';
 import { sealCells } from '../cell/seal.js';
 import { isFieldSealError, QueryError, SealError } from '../errors.js';
 import type { Columns, DeclaredColumn } from './columns.js';
+import type { EnvelopeWriter } from './envelope-writer.js';
 import type { FieldColumn, SealedColumn, ValuesOfColumn } from './field-seal.js';
 import type { IndexKeys } from './index-keys.js';
 import type { Pool } from './pool.js';
+import type { StatementKeys } from './prepared-keys.js';
 
 export interface SealRowsParts {
   readonly columns: Columns;
   readonly pools: ReadonlyMap<string, Pool>;
-  readonly indexKeys: IndexKeys;
+  readonly writers: ReadonlyMap<string, EnvelopeWriter>;
+  /** Absent where only writes are allowed: then indexes are left to be filled later. */
+  readonly indexKeys: IndexKeys | undefined;
   /** Told how many cells were sealed. */
   sealed(cells: number): void;
 }
 
-/** One key is drawn per row and purpose, so that a batch stays in few groups. */
-export function sealRows(parts: SealRowsParts, rows: readonly ValuesOfColumn[]): readonly SealedColumn[] {
+/** One key per row and purpose, so that a batch stays in few groups. */
+export function sealRows(
+  parts: SealRowsParts,
+  rows: readonly ValuesOfColumn[],
+  prepared: StatementKeys | undefined,
+): readonly SealedColumn[] {
   const declared = rows.map(({ column }) => parts.columns.get(column));
-  const keysOf = drawKeys(parts, rows);
+  const keysOf = keysOfRows(parts, rows, prepared);
   return rows.map((values, i) =>
     sealColumn(parts, declared[i]!, values, keysOf.get(values.column.purpose) ?? []),
   );
@@ -33,7 +41,11 @@ export function sealRows(parts: SealRowsParts, rows: readonly ValuesOfColumn[]):
  * The index value of one value under each index key version.
  * @throws QueryError `ERR_QUERY_NO_BLIND_INDEX`; SealError `ERR_SEAL_TYPE`, `ERR_SEAL_VALUE`.
  */
-export function searchIndexes(parts: SealRowsParts, column: FieldColumn, value: unknown): readonly Buffer[] {
+export function searchIndexes(
+  parts: Pick<SealRowsParts, 'columns' | 'indexKeys'>,
+  column: FieldColumn,
+  value: unknown,
+): readonly Buffer[] {
   const declared = parts.columns.get(column);
   const where = nameOf(declared);
   if (declared.declaration.blindIndex === undefined) {
@@ -46,6 +58,12 @@ export function searchIndexes(parts: SealRowsParts, column: FieldColumn, value: 
     throw new SealError(
       'ERR_SEAL_TYPE',
       `${where}: expected a value to search, got ${String(value)}; search for NULL instead.`,
+    );
+  }
+  if (parts.indexKeys === undefined) {
+    throw new QueryError(
+      'ERR_QUERY_NO_BLIND_INDEX',
+      `${where}: a field seal that only writes has no index key to search with; search where a reader is attached.`,
     );
   }
   const keys = parts.indexKeys.of(column.purpose);
@@ -88,29 +106,46 @@ function revertOne(
 }
 
 /** Purposes whose values are all unset need no key, and so no pool that is fresh. */
-function drawKeys(
+function keysOfRows(
   { pools }: SealRowsParts,
   rows: readonly ValuesOfColumn[],
-): ReadonlyMap<string, readonly DataKey[]> {
+  prepared: StatementKeys | undefined,
+): ReadonlyMap<string, Keys> {
   const lengths = new Map<string, number>();
   for (const { column, values } of rows) {
     if (values.every(isUnset)) continue;
     lengths.set(column.purpose, Math.max(lengths.get(column.purpose) ?? 0, values.length));
   }
-  return new Map([...lengths].map(([purpose, length]) => [purpose, pools.get(purpose)!.draw(length)]));
+  return new Map(
+    [...lengths].map(([purpose, length]) => [
+      purpose,
+      pools.get(purpose)?.draw(length) ?? preparedKeys(purpose, prepared),
+    ]),
+  );
+}
+
+type Keys = readonly (DataKey | undefined)[];
+
+export function preparedKeys(purpose: string, prepared: StatementKeys | undefined): Keys {
+  if (prepared !== undefined) return prepared.keysOf(purpose);
+  throw new SealError(
+    'ERR_SEAL_NOT_PREPARED',
+    `Purpose ${purpose}: its cells carry data keys of their own, which have to be fetched before they are sealed; ` +
+      'expected prepare() first, as execute() of a statement does, and sealAsync() for single values.',
+  );
 }
 
 function sealColumn(
   parts: SealRowsParts,
   declared: DeclaredColumn,
   { values, bindings }: ValuesOfColumn,
-  keys: readonly DataKey[],
+  keys: Keys,
 ): SealedColumn {
   const { policy, cells: column, declaration } = declared;
   const indexes = declaration.blindIndex === undefined ? undefined : writtenIndexes(parts, declared, values);
   const masks = writtenMasks(declared, values);
   const { cells, bytes } = sealCells(policy.suite, column, values, keys, bindings);
-  parts.pools.get(policy.purpose)!.count(keys, cells, bytes);
+  parts.pools.get(policy.purpose)?.count(keys, cells, bytes);
   const fingerprints = cells.map((cell, row) => (cell === null ? null : keys[row]!.fingerprint));
   parts.sealed(cells.reduce((count, cell) => (cell === null ? count : count + 1), 0));
   return { cells, fingerprints, indexes, masks };
@@ -130,6 +165,7 @@ function writtenIndexes(
   declared: DeclaredColumn,
   values: readonly unknown[],
 ): (Buffer | null)[] {
+  if (indexKeys === undefined) return values.map(() => null);
   const writes = indexKeys.of(declared.policy.purpose)[0]!;
   return blindIndexes(writes, declared.cells, normalized(declared, values));
 }

@@ -4,10 +4,14 @@ import { encodeBinding } from '../cell/binding.js';
 import type { BoundKind } from '../cell/binding.js';
 import type { CodecName } from '../cell/codecs.js';
 import type { CellColumn } from '../cell/column.js';
+import { sealCells } from '../cell/seal.js';
 import { ConfigError, SealError } from '../errors.js';
 import type { Columns } from './columns.js';
 import { describeValue, mapOf, optional, parseOptions, wholeNumber, withDefault } from './options.js';
 import type { OptionRule } from './options.js';
+import type { Policy } from './policy.js';
+import type { StatementKeys } from './prepared-keys.js';
+import { preparedKeys, type SealRowsParts } from './seal-rows.js';
 
 /** Settings of one value; the same ones open it that sealed it. */
 export interface ValueOptions {
@@ -66,6 +70,47 @@ export class ValueColumns {
     }
     return column;
   }
+}
+
+/** A value on its way into a cell. */
+export interface SingleValue {
+  readonly column: CellColumn;
+  readonly value: unknown;
+  readonly binding: Buffer | undefined;
+}
+
+/** @throws SealError `ERR_SEAL_TYPE`, `ERR_SEAL_BINDING`; ConfigError. */
+export function singleValue(
+  columns: ValueColumns,
+  purpose: string,
+  name: string,
+  value: unknown,
+  options: unknown,
+): SingleValue {
+  const parsed = parseValueOptions(options);
+  const column = columns.get(purpose, name, parsed);
+  if (value === null || value === undefined) {
+    throw new SealError(
+      'ERR_SEAL_TYPE',
+      `${name}: expected a value to seal, got ${describeValue(value)}; store NULL.`,
+    );
+  }
+  return { column, value, binding: bindingOf(parsed) };
+}
+
+/** Under a key of the pool, or the one that was prepared. */
+export function sealSingle(
+  { pools, sealed }: Pick<SealRowsParts, 'pools' | 'sealed'>,
+  { purpose, suite }: Policy,
+  { column, value, binding }: SingleValue,
+  prepared: StatementKeys | undefined,
+): Buffer {
+  const pool = pools.get(purpose);
+  const keys = pool?.draw(1) ?? preparedKeys(purpose, prepared);
+  const { cells, bytes } = sealCells(suite, column, [value], keys, [binding]);
+  pool?.count(keys, cells, bytes);
+  sealed(1);
+  return cells[0]!;
 }
 
 /** @throws SealError `ERR_SEAL_BINDING`. */

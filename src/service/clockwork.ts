@@ -75,6 +75,7 @@ function retireSpentKeys({ now, policy, keys }: ClockworkView): readonly Task[] 
 
 function promoteFutureKeys(view: ClockworkView): readonly Task[] {
   const { now, policy, unproven } = view;
+  if (!sealsFromPool(policy)) return [];
   const sealing = sealingKeys(view);
   const ready = inState(view.keys, 'FUTURE')
     .filter((key) => !unproven.has(key.fingerprint) && (key.activates?.getTime() ?? now) <= now)
@@ -86,6 +87,7 @@ function promoteFutureKeys(view: ClockworkView): readonly Task[] {
 
 /** Unproven keys count as made: a KMS that wraps but does not unwrap must not fill the store. */
 function makeFutureKeys(view: ClockworkView): readonly Task[] {
+  if (!sealsFromPool(view.policy)) return [];
   const wanted = view.policy.pool.futureKeys + freePlaces(view);
   const missing = Math.max(0, wanted - inState(view.keys, 'FUTURE').length);
   return Array.from({ length: missing }, () => ({ do: 'make-data' }));
@@ -99,6 +101,9 @@ function makeIndexKeys({ policy, keys, complete }: ClockworkView): readonly Task
     .filter((version) => !made.has(version))
     .map((version) => ({ do: 'make-index', version }));
 }
+
+/** Cells of other deliveries have data keys of their own. */
+const sealsFromPool = ({ delivery }: Policy): boolean => delivery === 'pool';
 
 function freePlaces(view: ClockworkView): number {
   return Math.max(0, view.policy.pool.validKeys - sealingKeys(view).length);

@@ -5,7 +5,7 @@ import type { Policy } from '../keys/policy.js';
 import { reasonToRetire } from './clockwork.js';
 import { unwrapRoot } from './key-maker.js';
 import { codedError } from './kms-trouble.js';
-import { settleAll } from './parallel.js';
+import { settleAll } from '../keys/parallel.js';
 import { nameOf, type ScopeDesk } from './scope-desk.js';
 
 /**

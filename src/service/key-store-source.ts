@@ -2,17 +2,20 @@
 import { ConfigError, type ErrorCode, isFieldSealError, KeyError } from '../errors.js';
 import { flag, objectWith, parseOptions, text, withDefault } from '../keys/options.js';
 import type {
+  EnvelopeKey,
   HandedOutKey,
   KekProvider,
   KeySource,
   KeyStore,
   KeyUsage,
   LoadOutcome,
+  Privilege,
   SourceContext,
   UnwrappedKey,
 } from '../keys/ports.js';
 import type { Policy } from '../keys/policy.js';
 import { CountedUsage } from './counted-usage.js';
+import { makeEnvelopeKey, openEnvelopeKey } from './envelopes.js';
 import { unwrapChosen } from './hand-out.js';
 import { loadIndexKeys, loadKeys } from './load-keys.js';
 import { watchRevocations } from './revocations.js';
@@ -89,6 +92,7 @@ class KeyStoreSource implements KeySource {
 
   async start(context: SourceContext): Promise<void> {
     if (this.#context !== undefined) throw startedTwice();
+    if (context.access === 'write-only') throw notForWriters();
     this.#context = context;
     const { store, kms } = this.#options;
     const roles = [...context.policies.values()].map((policy) => this.#roleFor(context, policy));
@@ -126,6 +130,19 @@ class KeyStoreSource implements KeySource {
       const { desk, ledger } = this.#scope(purpose);
       return loadIndexKeys(desk, ledger);
     });
+  }
+
+  makeEnvelopeKey(purpose: string): Promise<EnvelopeKey> {
+    const { scope, randomBelow } = this.#scope(purpose).desk;
+    return makeEnvelopeKey(this.#options.kms, scope, randomBelow);
+  }
+
+  openEnvelopeKey(purpose: string, kekRef: Uint8Array, wrapped: Uint8Array): Promise<Buffer> {
+    return openEnvelopeKey(this.#options.kms, this.#scope(purpose).desk.scope, kekRef, wrapped);
+  }
+
+  notDenied(purpose: string): Promise<readonly Privilege[]> {
+    return this.#options.kms.notDenied(this.#scope(purpose).desk.scope);
   }
 
   kmsCalls(): Readonly<Record<string, number>> {
@@ -193,6 +210,14 @@ function startedTwice(): ConfigError {
   return new ConfigError(
     'ERR_CONFIG_OPTION',
     'keys: this key source was started before; make one key source for each field seal.',
+  );
+}
+
+/** The key store is read with a key that the KMS unwraps, and a write-only process may unwrap nothing. */
+function notForWriters(): ConfigError {
+  return new ConfigError(
+    'ERR_CONFIG_OPTION',
+    "keys: expected kmsSource(…) for access 'write-only', got keyStoreSource, which has to unwrap keys.",
   );
 }
 

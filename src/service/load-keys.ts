@@ -4,7 +4,7 @@ import type { KeyRecord, LoadOutcome, UnwrappedKey } from '../keys/ports.js';
 import { stateOpens } from '../keys/states.js';
 import { unwrapRoot } from './key-maker.js';
 import { codedError, isPassingTrouble } from './kms-trouble.js';
-import { settleAll } from './parallel.js';
+import { settleAll } from '../keys/parallel.js';
 import { nameOf, type ScopeDesk } from './scope-desk.js';
 import type { JudgedRows } from './locked-rows.js';
 import { alarmRefused, type ScopeLedger } from './scope-ledger.js';

@@ -4,7 +4,7 @@ import { planTasks, type Task } from './clockwork.js';
 import { chooseKeks, kekIdentity, kekOfAllKeys } from './kek-spread.js';
 import { makeDataKey, makeIndexKey, proveKey } from './key-maker.js';
 import { codedError, isPassingTrouble } from './kms-trouble.js';
-import { settleAll } from './parallel.js';
+import { settleAll } from '../keys/parallel.js';
 import { type ScopeDesk, nameOf } from './scope-desk.js';
 import type { LockedRows, MoveReason, NewRow } from './locked-rows.js';
 

@@ -18,10 +18,12 @@ export const CODECS = ['string', 'number', 'bigint', 'boolean', 'date', 'json', 
 
 export function blindIndex(): OptionRule<{
   readonly unique: boolean;
+  readonly later: boolean;
   readonly normalize: ((value: never) => unknown) | undefined;
 }> {
   const table = {
     unique: withDefault(flag(), false),
+    later: withDefault(flag(), false),
     normalize: optional(callback<(value: never) => unknown>()),
   };
   return (value, path) => group(table)(value === true ? {} : value, path);

@@ -25,6 +25,12 @@ export interface BlindIndexOptions {
    * Default false.
    */
   readonly unique?: boolean;
+  /**
+   * Whether rows may be written without their index, which `fillBlindIndexes` makes later: its column takes NULL. Until
+   * then the row is not found by the field, and is no duplicate of another. Needed where a write-only process writes the
+   * field. Default false.
+   */
+  readonly later?: boolean;
   /** Applied before indexing and searching, never to what is stored: `(pan: string) => pan.replaceAll(' ', '')`. */
   readonly normalize?: (value: never) => unknown;
 }

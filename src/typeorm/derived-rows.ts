@@ -2,18 +2,30 @@
  * The rows that a statement carries in place of the user's: cells, fingerprints and blind indexes from one sealing of
  * all of them. The user's objects are read, never changed.
  */
-import type { DataSource } from 'typeorm';
+import type { DataSource, EntityMetadata } from 'typeorm';
 import { QueryError, SealError } from '../errors.js';
-import type { FieldSealPages, SealedColumn, ValuesOfColumn } from '../keys/field-seal.js';
+import type { FieldSealPages, PreparedKeys, SealedColumn, ValuesOfColumn } from '../keys/field-seal.js';
 import { bindingOfEntity } from './bound-columns.js';
 import type { EncryptedColumn } from './encrypted-column.js';
-import type { ColumnMetadata, Row } from './internals.js';
+import type { ColumnMetadata, ExpressionMapInternals, Row } from './internals.js';
 import { isSealed } from './sealed.js';
 import { storedFingerprint } from './stored-fingerprint.js';
 import { SealedCell } from './transformer.js';
 
-/** What sealing these rows will need, for `prepare`. */
-export function valuesOf(columns: readonly EncryptedColumn[], rows: readonly Row[]): ValuesOfColumn[] {
+/**
+ * What sealing these rows will need, for `prepare`, which looks only at whether there is a value.
+ * @param late Whether listeners are still to run, which may set any of them.
+ */
+export function valuesToPrepare(
+  columns: readonly EncryptedColumn[],
+  rows: readonly Row[],
+  late: boolean,
+): ValuesOfColumn[] {
+  if (!late) return valuesOf(columns, rows);
+  return columns.map((column) => ({ column: column.handle, values: rows.map(() => true) }));
+}
+
+function valuesOf(columns: readonly EncryptedColumn[], rows: readonly Row[]): ValuesOfColumn[] {
   return columns.map((column) => ({
     column: column.handle,
     values: rows.map((row) => plaintextOf(column, row)),
@@ -26,6 +38,7 @@ export function deriveRows(
   seal: FieldSealPages,
   columns: readonly EncryptedColumn[],
   rows: readonly Row[],
+  prepared: PreparedKeys | undefined,
   bindFrom: (row: Row) => object = (row) => row,
 ): Row[] {
   const inputs = valuesOf(columns, rows).map((input, i) => {
@@ -36,7 +49,7 @@ export function deriveRows(
     );
     return { ...input, bindings };
   });
-  const sealed = seal.sealRows(inputs);
+  const sealed = seal.sealRows(inputs, prepared);
   return rows.map((row, at) => {
     const derived = copyOf(columns, row);
     columns.forEach((column, i) => {
@@ -47,6 +60,19 @@ export function deriveRows(
     });
     return derived;
   });
+}
+
+/** Whether a statement still tells somebody of its rows before its SQL is made; `save()` has told them already. */
+export function isHeardBefore(
+  { subscribers }: DataSource,
+  { callListeners }: ExpressionMapInternals,
+  listeners: EntityMetadata['beforeInsertListeners'],
+  event: 'beforeInsert' | 'beforeUpdate',
+): boolean {
+  return (
+    callListeners &&
+    (listeners.length > 0 || subscribers.some((subscriber) => subscriber[event] !== undefined))
+  );
 }
 
 const isSet = (value: unknown): boolean => value !== null && value !== undefined;

@@ -1,7 +1,12 @@
 /** The encrypted columns of one data source: found by their declaration, checked, bound to a field seal. */
 import { getMetadataArgsStorage, type DataSource, type EntityMetadata } from 'typeorm';
 import { ConfigError } from '../errors.js';
-import type { FieldColumn, FieldSealPages, PreviousDeclaration } from '../keys/field-seal.js';
+import type {
+  FieldColumn,
+  FieldDeclaration,
+  FieldSealPages,
+  PreviousDeclaration,
+} from '../keys/field-seal.js';
 import { boundColumns, type BoundColumn } from './bound-columns.js';
 import { familyOf, type Family } from './column-types.js';
 import { declarationOf, type Declaration } from './declaration.js';
@@ -24,6 +29,8 @@ export interface EncryptedColumn {
   readonly bound: readonly BoundColumn[];
   /** What cells of the older declaration are bound to, where those are accepted. */
   readonly previouslyBound: readonly BoundColumn[];
+  /** Whether rows may have a cell and no index, which is made later. */
+  readonly isIndexedLater: boolean;
   /** Whether the database is to check that cell and fingerprint belong together. */
   readonly isChecked: boolean;
   readonly handle: FieldColumn;
@@ -96,7 +103,7 @@ function bindColumn(
     ...(options.bind !== undefined && { bound: options.bind !== false }),
     ...(options.mask !== undefined && { mask: options.mask }),
     ...(previously && { previously: previousDeclaration(previously) }),
-    ...(blindIndex && { blindIndex: blindIndex.normalize ? { normalize: blindIndex.normalize } : {} }),
+    ...(blindIndex && { blindIndex: indexDeclaration(blindIndex) }),
   });
   return {
     metadata,
@@ -112,10 +119,18 @@ function bindColumn(
       previously?.bind ?? (previously && options.bind),
       label,
     ),
+    isIndexedLater: blindIndex?.later === true,
     isChecked: options.check,
     handle,
     label,
   };
+}
+
+function indexDeclaration({
+  normalize,
+  later,
+}: NonNullable<Declaration['options']['blindIndex']>): NonNullable<FieldDeclaration['blindIndex']> {
+  return { ...(normalize && { normalize }), ...(later && { later }) };
 }
 
 /** The context names what a cell belongs to: class names break under inheritance and minifiers, table names do not. */

@@ -37,7 +37,11 @@ export function columnsOfField(property: string, declaration: Declaration): read
   };
   const index = blindIndex && {
     property: indexProperty(property),
-    options: physical('index', { ...hidden, ...named(name && indexProperty(name)) }),
+    options: physical('index', {
+      ...hidden,
+      nullable: nullable || blindIndex.later,
+      ...named(name && indexProperty(name)),
+    }),
     isHidden: true,
     index: { unique: blindIndex.unique },
   };

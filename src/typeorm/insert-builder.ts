@@ -1,10 +1,10 @@
 /** INSERT and upsert: derived rows while the SQL is made, siblings wherever the cell is named. */
 import { QueryError, SealError } from '../errors.js';
-import type { FieldSealPages } from '../keys/field-seal.js';
+import type { FieldSealPages, PreparedKeys } from '../keys/field-seal.js';
 import { refuseBareTable } from './bare-table.js';
 import { familyOf, type Family } from './column-types.js';
 import { isEqualOnConflict } from './conflicts.js';
-import { deriveRows, valuesOf } from './derived-rows.js';
+import { deriveRows, isHeardBefore, valuesToPrepare } from './derived-rows.js';
 import { siblingsOf, type EncryptedColumn } from './encrypted-column.js';
 import type { BuilderClass, ColumnMetadata, InsertInternals, Row } from './internals.js';
 import { mainMetadata, type BuilderContext } from './query-builders.js';
@@ -21,6 +21,8 @@ export function insertBuilder(
   return class FieldSealInsertQueryBuilder extends Plain {
     /** Set while SQL is made: the rows that take the place of the user's. */
     #derived: Row[] | undefined;
+    /** Set while the statement is executed. */
+    #prepared: PreparedKeys | undefined;
     /** The rows of the SQL that was made last. */
     #written: readonly Row[] = [];
 
@@ -29,8 +31,23 @@ export function insertBuilder(
       if (columns.length === 0 || this.expressionMap.insertFromSelect) return super.execute();
       if (context.insertOnly) this.updateEntity(false);
       const rows = super.getValueSets();
-      await seal.prepare(valuesOf(columns, rows));
       const write = () => super.execute();
+      const { beforeInsertListeners } = columns[0]!.metadata;
+      const late = isHeardBefore(dataSource, this.expressionMap, beforeInsertListeners, 'beforeInsert');
+      this.#prepared = await seal.prepare(valuesToPrepare(columns, rows, late));
+      try {
+        return await this.#write(columns, rows, write);
+      } finally {
+        this.#prepared.close();
+        this.#prepared = undefined;
+      }
+    }
+
+    async #write(
+      columns: readonly EncryptedColumn[],
+      rows: readonly Row[],
+      write: InsertInternals['execute'],
+    ): ReturnType<InsertInternals['execute']> {
       const { returning, updateEntity } = this.expressionMap;
       const result = await (returning ? restorePlaintext(columns, rows, write) : write());
       const stored = columns.filter((column) => isStored(column, this.expressionMap));
@@ -48,7 +65,13 @@ export function insertBuilder(
       const { onUpdate } = this.expressionMap;
       try {
         if (!this.expressionMap.insertFromSelect) {
-          this.#written = this.#derived = deriveRows(dataSource, seal, columns, super.getValueSets());
+          this.#written = this.#derived = deriveRows(
+            dataSource,
+            seal,
+            columns,
+            super.getValueSets(),
+            this.#prepared,
+          );
         }
         if (onUpdate) {
           const complete = withSiblings(family, columns, onUpdate);

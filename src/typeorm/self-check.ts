@@ -145,7 +145,7 @@ function canarySeal(): CanarySeal {
     application: MARK,
     environment: MARK,
     column: (declaration) => declaration,
-    prepare: () => Promise.resolve(),
+    prepare: () => Promise.resolve({ close: () => undefined }),
     sealRows: (rows) =>
       rows.map(({ values }) => ({
         cells: values.map((value) => (value === undefined ? null : make(64))),

@@ -1,7 +1,8 @@
 /** UPDATE: one sealing for the values of `.set()`, bound to what the statement says about its row. */
 import type { UpdateResult } from 'typeorm';
+import type { PreparedKeys } from '../keys/field-seal.js';
 import { refuseBareTable } from './bare-table.js';
-import { deriveRows, valuesOf } from './derived-rows.js';
+import { deriveRows, isHeardBefore, valuesToPrepare } from './derived-rows.js';
 import type { EncryptedColumn } from './encrypted-column.js';
 import type { BuilderClass, ColumnMetadata, Row, UpdateInternals } from './internals.js';
 import { writingMasks } from './mask-column.js';
@@ -23,6 +24,8 @@ export function updateBuilder(
     #derived: Row | undefined;
     /** The set of the SQL that was made last. */
     #written: Row = {};
+    /** Set while the statement is executed. */
+    #prepared: PreparedKeys | undefined;
     /** What plain equality in the criteria says about every matched row; undefined once there may be alternatives. */
     #criteria: Row | undefined = this.expressionMap.wheres.length === 0 ? {} : undefined;
     /** Set while the matched rows are read before the update. */
@@ -62,7 +65,18 @@ export function updateBuilder(
 
     async #write(columns: readonly EncryptedColumn[]): Promise<UpdateResult> {
       const set = this.#set();
-      await seal.prepare(valuesOf(columns, [set]));
+      const { beforeUpdateListeners } = columns[0]!.metadata;
+      const late = isHeardBefore(dataSource, this.expressionMap, beforeUpdateListeners, 'beforeUpdate');
+      this.#prepared = await seal.prepare(valuesToPrepare(columns, [set], late));
+      try {
+        return await this.#send(columns, set);
+      } finally {
+        this.#prepared.close();
+        this.#prepared = undefined;
+      }
+    }
+
+    async #send(columns: readonly EncryptedColumn[], set: Row): Promise<UpdateResult> {
       const write = () => super.execute();
       const { returning, whereEntities, updateEntity } = this.expressionMap;
       const result = await (returning ? restorePlaintext(columns, [set, ...whereEntities], write) : write());
@@ -189,7 +203,9 @@ export function updateBuilder(
       const [unknown] = this.#unknownBound(columns);
       if (unknown) throw notPrepared(setIn(columns, set), unknown);
       const known = this.#known();
-      const [derived] = deriveRows(dataSource, seal, columns, [set], (row) => boundOf(columns, row, known));
+      const [derived] = deriveRows(dataSource, seal, columns, [set], this.#prepared, (row) =>
+        boundOf(columns, row, known),
+      );
       return derived!;
     }
   };

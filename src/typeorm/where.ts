@@ -108,7 +108,7 @@ const REWRITES: ReadonlyMap<string, Rewrite> = new Map<string, Rewrite>([
   ['not', (operator, onto) => Not(onto(operator.child ?? operator.value))],
   ['and', (operator, onto) => And(...children(operator).map(onto))],
   ['or', (operator, onto) => Or(...children(operator).map(onto))],
-  // Within And and Or the index stands for the cell: both are NULL together.
+  // Within And and Or the index stands for the cell: both are NULL together, unless the index is made later.
   ['isNull', () => IsNull()],
 ]);
 
@@ -125,6 +125,8 @@ function onIndex(seal: Search['seal'], column: EncryptedColumn, value: unknown):
     const [first, ...others] = indexes(value);
     return others.length === 0 ? Equal(first) : In([first, ...others]);
   }
+  if (value.type === 'isNull' && column.isIndexedLater)
+    throw unsupported(column, 'isNull within And or Or', 'Its index is made later; use IsNull() alone.');
   const rewrite = REWRITES.get(value.type);
   if (rewrite) return rewrite(value, onto, indexes);
   throw unsupported(

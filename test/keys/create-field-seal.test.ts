@@ -483,10 +483,11 @@ it('a field seal prints application, environment and purposes, and nothing else'
   expect(JSON.parse(JSON.stringify(seal))).toEqual({
     application: 'shop',
     environment: 'test',
+    access: 'read-write',
     purposes: [PURPOSE],
   });
   expect(inspect(seal, { depth: 9, showHidden: true })).toBe(
-    "FieldSeal { application: 'shop', environment: 'test', purposes: [ 'card-number' ] }",
+    "FieldSeal { application: 'shop', environment: 'test', access: 'read-write', purposes: [ 'card-number' ] }",
   );
 });
 

@@ -2,12 +2,14 @@
 import { randomBytes } from 'node:crypto';
 import { DataKey } from '../../src/cell/data-key.js';
 import { IndexKey } from '../../src/cell/index-key.js';
-import { KeyError } from '../../src/errors.js';
+import { KeyError, KmsError } from '../../src/errors.js';
 import type {
+  EnvelopeKey,
   HandedOutKey,
   KeySource,
   KeyUsage,
   LoadOutcome,
+  Privilege,
   SourceContext,
   UnwrappedKey,
 } from '../../src/keys/ports.js';
@@ -24,7 +26,8 @@ interface StoredPurpose {
   readonly index: StoredKey[];
 }
 
-export type Operation = 'start' | 'handOut' | 'load' | 'indexKeys' | 'close';
+export type Operation =
+  'start' | 'handOut' | 'load' | 'indexKeys' | 'makeEnvelopeKey' | 'openEnvelopeKey' | 'notDenied' | 'close';
 
 export interface Call {
   readonly operation: Operation;
@@ -45,6 +48,10 @@ export class MemorySource implements KeySource {
   /** Keys a hand-out gives; by default the first of the purpose that are not suspended. */
   choose: (purpose: string) => readonly string[] | undefined = () => undefined;
   readonly suspended = new Set<string>();
+  /** What the credentials could do beyond writing. */
+  privileges: readonly Privilege[] = [];
+  /** Roots of envelope keys, by their wraps. */
+  readonly #envelopes = new Map<string, Buffer>();
   readonly #faults = new Map<Operation, Fault>();
   readonly #purposes = new Map<string, StoredPurpose>();
   #context: SourceContext | undefined;
@@ -124,6 +131,28 @@ export class MemorySource implements KeySource {
   async indexKeys(purpose: string): Promise<readonly UnwrappedKey[]> {
     await this.#called('indexKeys', purpose);
     return this.#purpose(purpose).index.map((key) => this.#lend(key));
+  }
+
+  async makeEnvelopeKey(purpose: string): Promise<EnvelopeKey> {
+    await this.#called('makeEnvelopeKey', purpose);
+    const [root, wrapped] = [randomBytes(32), randomBytes(184)];
+    this.#envelopes.set(wrapped.toString('hex'), Buffer.from(root));
+    this.lent.push(root);
+    return { root, wrapped, kekRef: Buffer.alloc(8, 7) };
+  }
+
+  async openEnvelopeKey(purpose: string, _kekRef: Uint8Array, wrapped: Uint8Array): Promise<Buffer> {
+    await this.#called('openEnvelopeKey', purpose);
+    const root = this.#envelopes.get(Buffer.from(wrapped).toString('hex'));
+    if (root === undefined) throw new KmsError('ERR_KMS_WRAP_REFUSED', 'no such wrap');
+    const lent = Buffer.from(root);
+    this.lent.push(lent);
+    return lent;
+  }
+
+  async notDenied(purpose: string): Promise<readonly Privilege[]> {
+    await this.#called('notDenied', purpose);
+    return this.privileges;
   }
 
   kmsCalls(): Readonly<Record<string, number>> {

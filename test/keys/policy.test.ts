@@ -23,7 +23,8 @@ describe('the policy of a purpose', () => {
       requireKekSpread: false,
       suite: 'aes-256-siv',
       delivery: 'pool',
-      accept: { suites: ['aes-256-siv'] },
+      envelope: { reuse: undefined, unwrapsPerPage: 1_000 },
+      accept: { suites: ['aes-256-siv'], deliveries: ['pool'] },
       index: { source: 'local', versions: [1] },
       backupRetentionMs: 35 * DAY,
       keyStoreBackupRetentionMs: 35 * DAY,
@@ -48,6 +49,17 @@ describe('the policy of a purpose', () => {
       class: 'pan',
     });
     expect(parsePolicy('card-number', { index: 'local' }).index.versions).toEqual([1]);
+    expect(parsePolicy('card-number', { delivery: 'envelope', index: 'later' })).toMatchObject({
+      delivery: 'envelope',
+      envelope: { reuse: undefined, unwrapsPerPage: 1_000 },
+      accept: { deliveries: ['envelope'] },
+      index: { source: 'later', versions: [1] },
+    });
+    const reuse = { cells: 1_000, for: '5m' } as const;
+    expect(parsePolicy('card-number', { delivery: { envelope: { reuse } } })).toMatchObject({
+      delivery: 'envelope',
+      envelope: { reuse: { cells: 1_000, forMs: 300_000 } },
+    });
   });
 
   it('is frozen, all the way', () => {
@@ -85,7 +97,21 @@ describe('the policy of a purpose', () => {
       "expected a list with 'aes-256-siv', which the purpose writes",
     ],
     [{ suite: 'aes-128-cbc' }, "expected one of 'aes-256-siv', 'xaes-256-gcm', got 'aes-128-cbc'."],
-    [{ delivery: 'envelope' }, "purposes.card-number.delivery: expected one of 'pool'"],
+    [{ delivery: 'letter' }, "purposes.card-number.delivery: expected one of 'pool', 'envelope'"],
+    [{ delivery: {} }, 'purposes.card-number.delivery: expected'],
+    [{ delivery: { envelop: {} } }, "did you mean 'envelope'"],
+    [
+      { delivery: { envelope: { reuse: {} } } },
+      'delivery.envelope.reuse.cells: expected a whole number from 1',
+    ],
+    [
+      { delivery: { envelope: { reuse: { cells: 10 } } } },
+      'delivery.envelope.reuse.for: expected a duration',
+    ],
+    [{ delivery: { envelope: { reuse: { cells: 10, for: '2h' } } } }, 'at most 3,600,000 ms'],
+    [{ delivery: { envelope: { unwrapsPerPage: 0 } } }, 'delivery.envelope.unwrapsPerPage'],
+    [{ accept: { deliveries: ['envelope'] } }, "accept.deliveries: expected a list with 'pool'"],
+    [{ index: 'never' }, "index.source: expected one of 'local', 'later'"],
     [{ index: { versions: [] } }, 'purposes.card-number.index.versions'],
     [{ index: { versions: [1, 1] } }, 'purposes.card-number.index.versions: expected each version once'],
     [{ index: { versions: [256] } }, 'purposes.card-number.index.versions[0]'],

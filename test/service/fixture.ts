@@ -108,6 +108,7 @@ export function makeSource(setup: SourceSetup): OpenedSource & { readonly contex
   const context: SourceContext = {
     application: application ?? SCOPE.application,
     environment: SCOPE.environment,
+    access: 'read-write',
     policies: parsePolicies(purposes),
     clock,
     randomBelow: (below) => randomInt(below),

@@ -157,9 +157,9 @@ describe('a later start', () => {
 
   it('makes the index key of a version that the policy names anew, and only that one', async () => {
     const first = await start();
-    const [one] = await first.source.indexKeys(SCOPE.purpose);
+    const [one] = (await first.source.indexKeys(SCOPE.purpose))!;
     const { source } = await start({ purposes: { 'card-number': { index: { versions: [2, 1] } } } });
-    const keys = await source.indexKeys(SCOPE.purpose);
+    const keys = (await source.indexKeys(SCOPE.purpose))!;
     expect(keys.map((key) => key.version)).toEqual([2, 1]);
     expect(keys[1]!.fingerprint).toBe(one!.fingerprint);
     const names = keys.map((key) => IndexKey.derive(key.root, SCOPE, key.version).fingerprint);

@@ -33,7 +33,7 @@ describe('revocation', () => {
     const { source, revoked, held } = await startSource({ emulator, store });
     const [key, other] = await source.handOut(SCOPE.purpose, []);
     held.push(key!.fingerprint, other!.fingerprint);
-    const [index] = await source.indexKeys(SCOPE.purpose);
+    const [index] = (await source.indexKeys(SCOPE.purpose))!;
     tell([key!.fingerprint, index!.fingerprint, '00000000-0000-8000-8000-000000000000']);
     await moveKey(store, emulator, other!.fingerprint, 'SUSPENDED');
     tell([other!.fingerprint]);

@@ -43,7 +43,7 @@ let moves = 0;
 const ORDERS = {
   start: async (): Promise<Report> => {
     await source.start({
-      ...{ application, environment, clock: systemClock },
+      ...{ application, environment, access: 'read-write', clock: systemClock },
       policies: parsePolicies({ [purpose]: {} }),
       randomBelow: (below) => randomInt(below),
       emit: (event) => {

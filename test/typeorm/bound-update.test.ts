@@ -240,6 +240,7 @@ describe('21 a row whose bound value changes meanwhile', () => {
       writing = shop.database.query('UPDATE tenancies SET note = $1 WHERE id = $2', [note, late.id]);
       // MariaDB has locked every row that it looked at, so there the other writer waits for the update.
       if (databaseName !== 'mariadb') await writing;
+      return { close: () => undefined };
     };
     try {
       expect((await criteria(update, { id: row.id, note }).execute()).affected).toBe(1);

@@ -1,0 +1,129 @@
+/** Keys from a KMS alone, for envelope delivery: every cell carries its data key, and there is no key store. */
+import { ConfigError, KeyError } from '../errors.js';
+import { objectWith, parseOptions } from '../keys/options.js';
+import type {
+  EnvelopeKey,
+  HandedOutKey,
+  KekProvider,
+  KeyScope,
+  KeySource,
+  LoadOutcome,
+  Privilege,
+  SourceContext,
+} from '../keys/ports.js';
+import { makeEnvelopeKey, openEnvelopeKey } from './envelopes.js';
+
+export interface KmsSourceOptions {
+  /** The KEKs. Started and closed by the source. */
+  readonly kms: KekProvider;
+}
+
+const OPTIONS = {
+  kms: objectWith<KekProvider>('a KEK provider, such as awsKms(…)', [
+    'start',
+    'startWriteOnly',
+    'generateEnvelope',
+    'unwrapEnvelope',
+    'close',
+  ]),
+};
+
+/**
+ * Keys for purposes of envelope delivery. A write-only process needs GenerateDataKey, one that reads Decrypt and, to
+ * resolve names of KEKs, DescribeKey. It has no index keys. One source serves one field seal.
+ * @throws ConfigError `ERR_CONFIG_OPTION`; `start` also for a purpose of another delivery.
+ */
+export function kmsSource(options: KmsSourceOptions): KeySource {
+  return new KmsSource(parseOptions(OPTIONS, options, 'kmsSource').kms);
+}
+
+class KmsSource implements KeySource {
+  readonly #kms: KekProvider;
+  #context: SourceContext | undefined;
+
+  constructor(kms: KekProvider) {
+    this.#kms = kms;
+  }
+
+  async start(context: SourceContext): Promise<void> {
+    if (this.#context !== undefined) {
+      throw new ConfigError(
+        'ERR_CONFIG_OPTION',
+        'keys: this key source was started before; make one key source for each field seal.',
+      );
+    }
+    this.#context = context;
+    for (const { purpose, delivery } of context.policies.values()) {
+      if (delivery !== 'envelope') throw needsKeyStore(purpose, delivery);
+    }
+    const purposes = [...context.policies.keys()];
+    const emit = context.emit.bind(context);
+    await (context.access === 'write-only'
+      ? this.#kms.startWriteOnly(
+          purposes.map((purpose) => this.#scope(purpose)),
+          emit,
+        )
+      : this.#kms.start(purposes, emit));
+  }
+
+  makeEnvelopeKey(purpose: string): Promise<EnvelopeKey> {
+    return makeEnvelopeKey(this.#kms, this.#scope(purpose), this.#started().randomBelow);
+  }
+
+  openEnvelopeKey(purpose: string, kekRef: Uint8Array, wrapped: Uint8Array): Promise<Buffer> {
+    return openEnvelopeKey(this.#kms, this.#scope(purpose), kekRef, wrapped);
+  }
+
+  notDenied(purpose: string): Promise<readonly Privilege[]> {
+    return this.#kms.notDenied(this.#scope(purpose));
+  }
+
+  handOut(purpose: string): Promise<readonly HandedOutKey[]> {
+    return Promise.reject(needsKeyStore(purpose, 'pool'));
+  }
+
+  /** A field may accept cells of pool delivery that were written before; their keys are not here. */
+  load(purpose: string, fingerprints: readonly string[]): Promise<readonly LoadOutcome[]> {
+    return Promise.resolve(
+      fingerprints.map((fingerprint) => ({
+        fingerprint,
+        error: new KeyError(
+          'ERR_KEY_NOT_FOUND',
+          `Key ${fingerprint} of purpose ${purpose}: expected it in a key store, and kmsSource has none; read such cells with keyStoreSource(…).`,
+        ),
+      })),
+    );
+  }
+
+  indexKeys(): Promise<undefined> {
+    return Promise.resolve(undefined);
+  }
+
+  kmsCalls(): Readonly<Record<string, number>> {
+    return this.#kms.calls();
+  }
+
+  close(): Promise<void> {
+    return this.#kms.close();
+  }
+
+  #scope(purpose: string): KeyScope {
+    const { application, environment } = this.#started();
+    return { application, environment, purpose };
+  }
+
+  #started(): SourceContext {
+    if (this.#context !== undefined) return this.#context;
+    throw new ConfigError(
+      'ERR_CONFIG_OPTION',
+      'keys: this key source was not started; createFieldSeal does it.',
+    );
+  }
+}
+
+function needsKeyStore(purpose: string, delivery: string): ConfigError {
+  return new ConfigError(
+    'ERR_CONFIG_OPTION',
+    `purposes.${purpose}.delivery: expected 'envelope' with kmsSource, got '${delivery}', whose keys live in a key store; use keyStoreSource(…).`,
+  );
+}

@@ -1,0 +1,98 @@
+/** Two tiers over one database: roles with the rights of each, and principals with the policies of each. */
+import { DataSource } from 'typeorm';
+import { startKmsEmulator, type KmsEmulator } from '../../src/kms/emulator/emulator.js';
+import type { PolicyStatement } from '../../src/kms/emulator/policy-file.js';
+import type { AwsKmsOptions } from '../../src/kms/aws.js';
+import type { PurposeOptions } from '../../src/index.js';
+import { attachFieldSeal } from '../../src/typeorm/index.js';
+import { recordKey } from '../canary.js';
+import { freshDatabase, type FreshDatabase } from '../database.js';
+import { newRole, type Role } from '../typeorm/role.js';
+import { Card } from './card.js';
+
+export const KEKS: Readonly<Record<string, readonly string[]>> = {
+  'card-number': ['alias/card-a', 'alias/card-b'],
+  'personal-data': ['alias/pii'],
+};
+
+export const PURPOSES: Readonly<Record<string, PurposeOptions>> = {
+  'card-number': { delivery: 'envelope', index: 'later', class: 'pan' },
+  'personal-data': { delivery: 'envelope' },
+};
+
+const ENVELOPES = {
+  StringEquals: {
+    'kms:EncryptionContext:application': 'shop',
+    'kms:EncryptionContext:environment': 'test',
+    'kms:EncryptionContext:kind': 'data',
+    'kms:EncryptionContext:delivery': 'envelope',
+  },
+};
+
+const STATEMENTS: Readonly<Record<string, readonly PolicyStatement[]>> = {
+  web: [{ Effect: 'Allow', Action: 'kms:GenerateDataKey', Resource: '*', Condition: ENVELOPES }],
+  payment: [
+    { Effect: 'Allow', Action: 'kms:Decrypt', Resource: '*', Condition: ENVELOPES },
+    { Effect: 'Allow', Action: 'kms:DescribeKey', Resource: '*' },
+  ],
+  'key-service': [{ Effect: 'Allow', Action: 'kms:*', Resource: '*' }],
+};
+
+export type Principal = 'web' | 'payment' | 'key-service';
+
+export interface Tiers {
+  readonly kms: KmsEmulator;
+  readonly database: FreshDatabase;
+  readonly web: Role;
+  readonly payment: Role;
+  /** Every key that the KMS has handed out in the clear. */
+  readonly roots: readonly Buffer[];
+  kmsOptions(principal: Principal): AwsKmsOptions;
+  close(): Promise<void>;
+}
+
+export async function openTiers(): Promise<Tiers> {
+  const roots: Buffer[] = [];
+  const principals = Object.entries(STATEMENTS).map(([name, Statement], i) => ({
+    name,
+    accessKeyId: `TIERPRINCIPAL${String(i).padStart(4, '0')}`,
+    secretAccessKey: 'a-secret-of-the-tests-only',
+    policy: { Statement },
+  }));
+  const [kms, database] = await Promise.all([
+    startKmsEmulator({
+      policy: { principals },
+      createKeys: Object.values(KEKS).flat(),
+      unsafeOnPlaintext: (bytes) => {
+        recordKey(bytes);
+        roots.push(bytes);
+      },
+    }),
+    freshDatabase(),
+  ]);
+  await createTables(database);
+  const web = await newRole(database, 'INSERT ON cards', 'SELECT (id, serial, pan_mask) ON cards');
+  const payment = await newRole(database, 'SELECT, UPDATE ON cards');
+  return {
+    ...{ kms, database, web, payment, roots },
+    kmsOptions: (principal) => ({
+      region: kms.region,
+      endpoint: kms.endpoint,
+      credentials: kms.credentials(principal),
+      keks: KEKS,
+    }),
+    close: async () => {
+      await web.drop();
+      await payment.drop();
+      await Promise.all([kms.close(), database.drop()]);
+    },
+  };
+}
+
+/** As a migration does, which has no key. */
+async function createTables({ url }: FreshDatabase): Promise<void> {
+  const dataSource = new DataSource({ type: 'postgres', url, entities: [Card] });
+  await attachFieldSeal(dataSource, 'schema-only').initialize();
+  await dataSource.synchronize();
+  await dataSource.destroy();
+}
