@@ -4,7 +4,7 @@ import { afterEach } from 'vitest';
 import { isFieldSealError } from '../../src/errors.js';
 import type { ErrorCode, FieldSealError } from '../../src/errors.js';
 import type { FieldSealEvent } from '../../src/keys/events.js';
-import type { KekProvider, WrapContext } from '../../src/keys/ports.js';
+import type { KekProvider, KeyScope, WrapContext } from '../../src/keys/ports.js';
 import { awsKms } from '../../src/kms/aws.js';
 import type { AwsKmsOptions } from '../../src/kms/aws.js';
 import { startKmsEmulator } from '../../src/kms/emulator/emulator.js';
@@ -64,6 +64,8 @@ export const CARD: WrapContext = {
   delivery: 'pool',
   wrapId: '5e3c1a52-7a34-4f0e-9a55-0d4a6f0f2b11',
 };
+
+export const SCOPE: KeyScope = { application: 'shop', environment: 'test', purpose: 'card-number' };
 
 export interface StartedProvider {
   readonly provider: KekProvider;

@@ -49,7 +49,7 @@ const SPOILERS = {
   'short-plaintext': (answer: Readonly<Record<string, unknown>>) =>
     JSON.stringify({ ...answer, Plaintext: Buffer.alloc(16).toString('base64') }),
   'no-ciphertext': (answer: Readonly<Record<string, unknown>>) =>
-    JSON.stringify({ ...answer, CiphertextBlob: '' }),
+    JSON.stringify({ ...answer, CiphertextBlob: '', PrivateKeyCiphertextBlob: '' }),
   'wrong-key': (answer: Readonly<Record<string, unknown>>) =>
     JSON.stringify({ ...answer, KeyId: `${String(answer.KeyId)}0` }),
 };

@@ -3,7 +3,7 @@ import { inspect } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { localKeks } from '../../../src/kms/local/local-keks.js';
 import { recordKey } from '../../canary.js';
-import { CARD, failure } from '../kms.js';
+import { after, CARD, failure, SCOPE } from '../kms.js';
 import { expectNoKey, fileWith, keyFile, started } from './key-files.js';
 
 const UNKNOWN = 'local:00000000-0000-8000-8000-000000000000';
@@ -154,6 +154,95 @@ describe('unwrap', () => {
     const planted = { ...wrap, kek: '4111111111111111' };
     const error = await failure('ERR_KMS_KEK_NOT_CONFIGURED', provider.unwrap([planted], CARD));
     expect(error.message).not.toContain('4111');
+  });
+});
+
+describe('envelope keys', () => {
+  it('open under a retired KEK, which makes none', async () => {
+    const [a, b] = [await keyFile(), await keyFile()];
+    const { root, wrapped } = await (await started([b])).provider.generateEnvelope(b.name, SCOPE);
+    recordKey(root);
+    const { provider } = await started([a], [b]);
+    expect(provider.openKeks(CARD.purpose)).toEqual([a.name, b.name]);
+    expect(await provider.unwrapEnvelope(b.name, wrapped, SCOPE)).toEqual(root);
+    await failure('ERR_KMS_KEK_NOT_CONFIGURED', provider.generateEnvelope(b.name, SCOPE));
+  });
+
+  it('say which file is missing, without an alarm', async () => {
+    const [a, b] = [await keyFile(), await keyFile()];
+    const { wrapped } = await (await started([b])).provider.generateEnvelope(b.name, SCOPE);
+    rmSync(b.path);
+    const { provider, events } = await started([a], [b]);
+    const error = await failure('ERR_KMS_KEK_UNUSABLE', provider.unwrapEnvelope(b.name, wrapped, SCOPE));
+    expect(error.message).toContain(b.path);
+    expect(events.map(({ type }) => type)).toEqual(['warning']);
+  });
+
+  it('raise an alarm where they do not open', async () => {
+    const a = await keyFile();
+    const { provider, events } = await started([a]);
+    const { wrapped } = await provider.generateEnvelope(a.name, SCOPE);
+    const other = { ...SCOPE, environment: 'production' };
+    const error = await failure('ERR_KMS_WRAP_REFUSED', provider.unwrapEnvelope(a.name, wrapped, other));
+    expect(error.message).toContain('delivery envelope: expected a wrap of 81 bytes');
+    expect(events).toMatchObject([{ type: 'alarm', code: 'ERR_KMS_WRAP_REFUSED' }]);
+  });
+});
+
+describe('startWriteOnly', () => {
+  it('reads the files of keks alone, and refuses a missing one', async () => {
+    const a = await keyFile();
+    const options = { keks: { [CARD.purpose]: [a.path] }, openKeks: { [CARD.purpose]: ['/nowhere/b.kek'] } };
+    const provider = localKeks(options);
+    after(() => provider.close());
+    const warnings: unknown[] = [];
+    await provider.startWriteOnly([SCOPE], (event) => warnings.push(event));
+    expect(provider.keks(CARD.purpose)).toEqual([a.name]);
+    expect(provider.openKeks(CARD.purpose)).toEqual([]);
+    expect(warnings).toEqual([]);
+    rmSync(a.path);
+    const error = await failure(
+      'ERR_KMS_KEK_UNUSABLE',
+      localKeks(options).startWriteOnly([SCOPE], () => undefined),
+    );
+    expect(error.message).toContain(a.path);
+  });
+
+  it('makes nothing secret of it that whoever holds the file can open', async () => {
+    const [a, b] = [await keyFile(), await keyFile()];
+    const provider = localKeks({ keks: { [CARD.purpose]: [a.path, b.path] } });
+    after(() => provider.close());
+    await provider.startWriteOnly([SCOPE], () => undefined);
+    const { root, wrapped } = await provider.generateEnvelope(b.name, SCOPE);
+    expect(await provider.notDenied(SCOPE)).toEqual(
+      [a, b].map(({ name }) => ({ kek: name, operation: 'Decrypt', answer: 'allowed' })),
+    );
+    await failure('ERR_KMS_WRITE_ONLY', provider.unwrapEnvelope(b.name, wrapped, SCOPE));
+    expect(provider.calls()).toEqual({ GenerateDataKey: 1 });
+    const { provider: reader } = await started([a, b]);
+    expect(await reader.unwrapEnvelope(b.name, wrapped, SCOPE)).toEqual(root);
+  });
+});
+
+describe('pairs', () => {
+  const PAIR = { ...CARD, kind: 'pair', delivery: 'sealed' } as const;
+
+  it('say how long a wrap may be when it is longer', async () => {
+    const a = await keyFile();
+    const { provider } = await started([a]);
+    const { wrap } = await provider.generatePair(a.name, PAIR);
+    const long = { ...wrap, wrapped: Buffer.alloc(400, 1) };
+    const error = await failure('ERR_KMS_WRAP_REFUSED', provider.unwrapPair([long], PAIR));
+    expect(error.message).toContain('expected a wrap of 82 to 305 bytes that localKeks made, got 400 bytes');
+    await failure('ERR_KMS_WRAP_REFUSED', provider.unwrapPair([], PAIR));
+  });
+
+  it('count under the name of AWS KMS', async () => {
+    const a = await keyFile();
+    const { provider } = await started([a]);
+    const { wrap } = await provider.generatePair(a.name, PAIR);
+    await provider.unwrapPair([wrap], PAIR);
+    expect(provider.calls()).toEqual({ GenerateDataKeyPairWithoutPlaintext: 1, Decrypt: 1 });
   });
 });
 
