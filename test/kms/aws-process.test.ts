@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { bundleScript } from '@fieldseal/test-support';
-import { after, CARD, CARD_KEKS, emulator, optionsFor } from './kms.js';
+import { after, CARD, CARD_KEKS, emulator, optionsFor, policyWith, SCOPE } from './kms.js';
 
 /** Runs a program that has `awsKms`, as it is published, in a process of its own. */
 async function runWithAwsKms(program: string, parent?: string): Promise<string> {
@@ -44,5 +44,24 @@ describe('a process with awsKms', () => {
     );
     expect(stdout).toContain('{"DescribeKey":2,"GenerateDataKey":1,"Decrypt":1}');
     expect(stdout).not.toContain(kms.credentials().secretAccessKey);
+  });
+
+  it('with GenerateDataKey alone writes, proves that it can do no more, and ends by itself', async () => {
+    const web = [{ Effect: 'Allow', Action: 'kms:GenerateDataKey', Resource: '*' }] as const;
+    const kms = await emulator({ createKeys: CARD_KEKS, policy: policyWith({ web }) });
+    const options = { ...optionsFor(kms), credentials: kms.credentials('web') };
+    const stdout = await runWithAwsKms(
+      `const scope = ${JSON.stringify(SCOPE)};
+       const kms = awsKms(${JSON.stringify(options)});
+       await kms.startWriteOnly([scope], (event) => console.log(JSON.stringify(event)));
+       const { kek, wrapped } = await kms.generateEnvelope(kms.keks(scope.purpose)[0], scope);
+       const refused = await kms.unwrapEnvelope(kek, wrapped, scope).catch(({ code }) => code);
+       console.log(JSON.stringify([await kms.notDenied(scope), refused, kms.calls()]));`,
+    );
+    expect(JSON.parse(stdout)).toEqual([
+      [],
+      'ERR_KMS_WRITE_ONLY',
+      { GenerateDataKey: 5, Decrypt: 2, ReEncrypt: 2 },
+    ]);
   });
 });
