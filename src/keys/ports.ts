@@ -110,7 +110,7 @@ export interface KekProvider {
   generate(kek: string, context: WrapContext): Promise<GeneratedRoot>;
   /**
    * Opens the first wrap that can be opened; the receiver owns the 32 bytes and wipes them.
-   * Tries the next wrap where the KEK of one is unusable. A KEK outside the configuration is refused before any call.
+   * Tries the next wrap where the KEK of one is unusable. One KEK outside the configuration refuses all.
    */
   unwrap(wraps: readonly Wrap[], context: Omit<WrapContext, 'wrapId'>): Promise<Buffer>;
   /**
@@ -131,7 +131,8 @@ export interface KekProvider {
    * What the credentials of this process might do besides making envelope keys: for each KEK of `keks`, whether they
    * may open its wraps (Decrypt) or move them (ReEncrypt, to the same KEK). Asked with DryRun about a data key made for
    * the question; three calls per KEK. Empty when every question was answered with a denial, which raises no alarm;
-   * every other answer is listed. What it cannot see: ReEncrypt to KEKs of others, and grants made later.
+   * every other answer is listed. What it cannot see: rights on other contexts than this envelope's, ReEncrypt to other
+   * KEKs, and rights that are given later.
    * @throws KmsError when the data key cannot be made.
    */
   notDenied(scope: KeyScope): Promise<readonly Privilege[]>;
