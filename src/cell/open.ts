@@ -1,20 +1,17 @@
 /** Opening: cells of one column become values. */
-import { type FieldSealError, FormatError, isFieldSealError, OpenError } from '../errors.js';
+import { type FieldSealError, isFieldSealError, type OpenError } from '../errors.js';
 import { Batch, type BatchOf, type CellsOf } from './batch.js';
 import type { CellGroup, CellGroups } from './cell-groups.js';
 import { type Codec, knownCodec } from './codecs.js';
-import { type CellColumn, nameOf } from './column.js';
+import type { CellColumn } from './column.js';
 import type { DataKey } from './data-key.js';
-import { type ByteOne, byteOneOf, type Delivery, malformed } from './format.js';
+import { type ByteOne, byteOneOf, malformed } from './format.js';
 import { HEADER_BYTES } from './header.js';
+import { type Accepted, cipherFailed, notAccepted, openFailed, unbound } from './open-failures.js';
 import { unpaddedEnd } from './padding.js';
-import { type Suite, TAG_BYTES } from './suites.js';
+import { TAG_BYTES } from './suites.js';
 
-/** What a column opens; other cells are refused before a key is touched. */
-export interface Accepted {
-  readonly suites: readonly Suite[];
-  readonly deliveries: readonly Delivery[];
-}
+export type { Accepted } from './open-failures.js';
 
 export interface OpenOptions {
   readonly accept: Accepted;
@@ -76,7 +73,8 @@ export function openCells(key: DataKey, group: CellGroup<Opening>): void {
   const { byteOne, parts, fingerprint } = group;
   batch.begin(batchOf(group, false));
   for (const { of: opening, rows } of parts) {
-    if (!isAccepted(opening, byteOne)) failRows(opening, rows, notAccepted(opening, byteOne));
+    if (!isAccepted(opening, byteOne))
+      failRows(opening, rows, notAccepted(opening.column, byteOne, opening.options.accept));
     else if (fingerprint !== key.fingerprint) failRows(opening, rows, openFailed(opening.column, key));
     else addCells(key, group, opening, rows);
   }
@@ -188,44 +186,6 @@ function fail(opening: Opening, row: number, error: FieldSealError): void {
 function failBatch(key: DataKey): void {
   for (let i = 0; i < batch.n; i++) {
     const opening = batch.parts[i]!;
-    fail(
-      opening,
-      batch.rows[i]!,
-      new OpenError(
-        'ERR_OPEN_CIPHER',
-        `${nameOf(opening.column)}: the cipher under key ${key.fingerprint} failed; nothing was opened, try again.`,
-      ),
-    );
+    fail(opening, batch.rows[i]!, cipherFailed(opening.column, key));
   }
-}
-
-function openFailed(column: CellColumn, key: DataKey): OpenError {
-  return new OpenError(
-    'ERR_OPEN_FAILED',
-    `${nameOf(column)}: expected a cell that key ${key.fingerprint} sealed for this column, row and declaration, ` +
-      `got one that does not verify; it was changed or moved, or type, bind, context, application or environment ` +
-      `were declared otherwise when it was sealed.`,
-  );
-}
-
-function unbound(column: CellColumn, key: DataKey): OpenError {
-  return new OpenError(
-    'ERR_OPEN_FAILED',
-    `${nameOf(column)}: expected the bound values of the row to open a cell under key ${key.fingerprint}, got none; ` +
-      `read the bound columns together with the cell.`,
-  );
-}
-
-function notAccepted({ column, options }: Opening, { suite, delivery }: ByteOne): FormatError {
-  const { suites, deliveries } = options.accept;
-  const [what, advice] = suites.includes(suite.suite)
-    ? [
-        `delivery ${delivery}, and the purpose opens ${deliveries.join(', ')}`,
-        'compare its delivery with that of whoever sealed the cell',
-      ]
-    : [
-        `suite ${suite.suite}, and the purpose opens ${suites.join(', ')}`,
-        'add it to accept.suites where such cells are expected',
-      ];
-  return new FormatError('ERR_FORMAT_NOT_ACCEPTED', `${nameOf(column)}: got a cell of ${what}; ${advice}.`);
 }

@@ -6,7 +6,10 @@ import { type BoundKind, encodeBinding } from '../../src/cell/binding.js';
 import type { CodecName } from '../../src/cell/codecs.js';
 import { cellColumn } from '../../src/cell/column.js';
 import { DataKey } from '../../src/cell/data-key.js';
-import { fingerprintOf } from '../../src/cell/format.js';
+import { type DeliveryHeader, kekRefOf } from '../../src/cell/delivery-header.js';
+import { fingerprintOf, parseCell } from '../../src/cell/format.js';
+import { PrivateKey } from '../../src/cell/key-pair.js';
+import { openSession } from '../../src/cell/session-key.js';
 import type { Suite } from '../../src/cell/suites.js';
 import { hex, openOne } from './fixtures.js';
 
@@ -28,10 +31,17 @@ interface KnownCell {
   readonly cell: string;
 }
 
+type CarryingCell = KnownCell &
+  (
+    | { readonly delivery: 'envelope'; readonly kek: string; readonly wrapped: string }
+    | { readonly delivery: 'sealed'; readonly privateKey: string }
+  );
+
 const vectors = new URL('../vectors/', import.meta.url);
-const { cells } = JSON.parse(readFileSync(new URL('cells-v1.json', vectors), 'utf8')) as {
-  readonly cells: readonly KnownCell[];
-};
+const cellsOf = (file: string): unknown =>
+  (JSON.parse(readFileSync(new URL(file, vectors), 'utf8')) as { readonly cells: unknown }).cells;
+const cells = cellsOf('cells-v1.json') as readonly KnownCell[];
+const carrying = cellsOf('cells-v1-deliveries.json') as readonly CarryingCell[];
 
 function toJson(value: unknown): unknown {
   if (typeof value === 'bigint') return value.toString();
@@ -39,17 +49,37 @@ function toJson(value: unknown): unknown {
   return value instanceof Date ? value.toISOString() : value;
 }
 
+function openKnown(known: KnownCell, key: DataKey): unknown {
+  const column = cellColumn({ ...known, bound: known.bound.length > 0 });
+  const binding = known.bound.length > 0 ? encodeBinding(known.bound) : undefined;
+  return toJson(openOne(hex(known.cell), { key, column, suite: known.suite, ...(binding && { binding }) }));
+}
+
+/** The key of a cell from what the cell carries. */
+function keyOf(known: CarryingCell, header: DeliveryHeader): DataKey | undefined {
+  if (known.delivery === 'sealed' && header.delivery === 'sealed')
+    return openSession(PrivateKey.parse(hex(known.privateKey), known), known, header);
+  if (known.delivery !== 'envelope' || header.delivery !== 'envelope') return undefined;
+  expect(Buffer.from(header.kekRef)).toEqual(kekRefOf(known.kek));
+  expect(Buffer.from(header.wrapped).toString('hex')).toBe(known.wrapped);
+  return DataKey.deriveEnvelope(hex(known.root), known, header);
+}
+
 describe('cells of version 1', () => {
   test.each(cells)('open for ever: $name', (known) => {
-    const column = cellColumn({ ...known, bound: known.bound.length > 0 });
     const key = DataKey.derive(hex(known.root), known);
-    const cell = hex(known.cell);
-    const binding = known.bound.length > 0 ? encodeBinding(known.bound) : undefined;
     expect(key.fingerprint).toBe(known.fingerprint);
-    expect(fingerprintOf(cell)).toBe(known.fingerprint);
-    expect(toJson(openOne(cell, { key, column, suite: known.suite, ...(binding && { binding }) }))).toEqual(
-      known.value,
-    );
+    expect(fingerprintOf(hex(known.cell))).toBe(known.fingerprint);
+    expect(openKnown(known, key)).toEqual(known.value);
+  });
+
+  test.each(carrying)('that carry their key open for ever: $name', (known) => {
+    const { fingerprint, header } = parseCell(hex(known.cell));
+    expect(header.delivery).toBe(known.delivery);
+    const key = keyOf(known, header)!;
+    expect(key.fingerprint).toBe(known.fingerprint);
+    expect(Buffer.from(fingerprint).toString('hex')).toBe(known.fingerprint.replaceAll('-', ''));
+    expect(openKnown(known, key)).toEqual(known.value);
   });
 
   const python = spawnSync('python3', ['--version']);
@@ -65,7 +95,9 @@ describe('cells of version 1', () => {
     );
     expect(stderr).toBe('');
     expect(status).toBe(0);
-    const siv = cells.filter(({ suite }) => suite === 'aes-256-siv').map(({ name }) => name);
+    const siv = [...cells, ...carrying]
+      .filter(({ suite }) => suite === 'aes-256-siv')
+      .map(({ name }) => name);
     expect(stdout.trim().split('\n')).toEqual(siv);
   });
 });

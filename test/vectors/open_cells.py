@@ -1,5 +1,6 @@
-"""Opens the AES-256-SIV cells of cells-v1.json with nothing but Python: an independent reader of docs/cell-format.md."""
-import datetime, hmac, json, pathlib, struct, uuid
+"""Opens the AES-256-SIV cells of cells-v1*.json with nothing but Python: an independent reader of docs/cell-format.md.
+It has the roots of envelope and sealed cells from the file; neither KMS nor HPKE is here."""
+import datetime, hashlib, hmac, json, pathlib, struct, uuid
 
 ZERO = bytes(16)
 xor = lambda a, b: bytes(x ^ y for x, y in zip(a, b))
@@ -55,26 +56,39 @@ def open_siv(key, components, tag, ciphertext):
     assert hmac.compare_digest(cmac(mac, final), tag), 'the tag is wrong'
     return text
 def derive(root, label, c):  # HKDF-SHA256, RFC 5869, 64 bytes; 32 are their first half
-    info = b'fieldseal/v1/' + b''.join(lp(part.encode()) for part in ('data', label, c['application'], c['purpose']))
+    kind = 'session' if c.get('delivery') == 'sealed' else 'data'
+    info = b'fieldseal/v1/' + b''.join(lp(part.encode()) for part in (kind, label, c['application'], c['purpose']))
     first = hmac.digest(hmac.digest(bytes(32), root, 'sha256'), info + b'\1', 'sha256')
     return first + hmac.digest(hmac.digest(bytes(32), root, 'sha256'), first + info + b'\2', 'sha256')
 BOUND = {'text': str.encode, 'uuid': lambda v: uuid.UUID(v).bytes, 'integer': str.encode, 'boolean': lambda v: bytes([v])}
 date = lambda b: datetime.datetime(1970, 1, 1) + datetime.timedelta(milliseconds=int.from_bytes(b, 'big', signed=True))
 CODECS = {'string': bytes.decode, 'number': lambda b: struct.unpack('>d', b)[0], 'bigint': bytes.decode, 'bytes': bytes.hex,
           'boolean': lambda b: b == b'\1', 'date': lambda b: date(b).isoformat(timespec='milliseconds') + 'Z', 'json': json.loads}
+def fingerprint(root, c):  # a UUIDv8; of the key pair where a session key sealed the cell
+    pair = lambda: b'fieldseal/v1/pub\0\x10' + b''.join(map(lp, (c['application'].encode(), c['purpose'].encode(), bytes.fromhex(c['publicKey']))))
+    named = bytearray(hashlib.sha256(pair()).digest()[:16] if 'publicKey' in c else derive(root, 'commit', c)[:16])
+    named[6], named[8] = named[6] & 0x0F | 0x80, named[8] & 0x3F | 0x80
+    return named
+def header_bytes(cell, c):
+    if cell[1] >> 4 == 1:
+        length = struct.unpack('>H', cell[26:28])[0]
+        assert cell[18:26] == hashlib.sha256(c['kek'].encode()).digest()[:8] and cell[28:28 + length].hex() == c['wrapped'], 'another wrap'
+        return 10 + length
+    assert cell[1] >> 4 == 0 or cell[1] >> 4 == 2 and cell[18] == 4, 'an unknown delivery'
+    return 113 if cell[1] >> 4 == 2 else 0
 def open_cell(c):
     cell, root = bytes.fromhex(c['cell']), bytes.fromhex(c['root'])
-    assert cell[0] == 0xF5 and cell[1] & 0xF7 == 1, 'not a pool cell of suite 1'
-    commitment = bytearray(derive(root, 'commit', c)[:16])
-    commitment[6], commitment[8] = commitment[6] & 0x0F | 0x80, commitment[8] & 0x3F | 0x80
-    assert cell[2:18] == commitment == uuid.UUID(c['fingerprint']).bytes, 'another fingerprint'
+    assert cell[0] == 0xF5 and cell[1] & 7 == 1, 'not a cell of suite 1'
+    assert cell[2:18] == fingerprint(root, c) == uuid.UUID(c['fingerprint']).bytes, 'another fingerprint'
+    nonce = 18 + header_bytes(cell, c)
     names = b''.join(lp(c[name].encode()) for name in ('application', 'environment', 'purpose', 'entity', 'field', 'codec'))
     bound = sorted((b['name'].encode(), BOUND[b['kind']](b['value'])) for b in c['bound'])
-    components = [b'fieldseal/v1' + cell[1:18] + names, b''.join(lp(part) for pair in bound for part in pair), cell[18:34]]
-    text = open_siv(derive(root, 'siv', c), [part for part in components if part], cell[34:50], cell[50:])
+    components = [b'fieldseal/v1' + cell[1:18] + names, b''.join(lp(part) for pair in bound for part in pair), cell[nonce:nonce + 16]]
+    text = open_siv(derive(root, 'siv', c), [part for part in components if part], cell[nonce + 16:nonce + 32], cell[nonce + 32:])
     return CODECS[c['codec']](text.rstrip(b'\0')[:-1] if cell[1] & 8 else text)
 if __name__ == '__main__':
-    cells = json.loads((pathlib.Path(__file__).parent / 'cells-v1.json').read_text('utf-8'))['cells']
-    for c in (c for c in cells if c['suite'] == 'aes-256-siv'):
-        assert open_cell(c) == c['value'], c['name']
-        print(c['name'])
+    for file in ('cells-v1.json', 'cells-v1-deliveries.json'):
+        cells = json.loads((pathlib.Path(__file__).parent / file).read_text('utf-8'))['cells']
+        for c in (c for c in cells if c['suite'] == 'aes-256-siv'):
+            assert open_cell(c) == c['value'], c['name']
+            print(c['name'])
