@@ -13,27 +13,19 @@ import { DataKey } from '../src/cell/data-key.js';
 import { CellGroups } from '../src/cell/cell-groups.js';
 import { beginOpening, openCells, type Opening } from '../src/cell/open.js';
 import { sealCells } from '../src/cell/seal.js';
+import { measureDeliveries } from './cells/deliveries.js';
+import { figure, measureAll, median, ratio, round, type Times, type Way } from './cells/ways.js';
 
 const IV_BYTES = 12;
 const TAG_BYTES = 16;
 const VALUE_BYTES = [16, 64, 1024];
 const BATCHES = [1, 50, 1000];
 const SUITE = 'aes-256-siv';
-const ACCEPT = { accept: { suites: [SUITE], deliveries: ['pool', 'envelope', 'sealed'] } } as const;
+const ACCEPT = { accept: { suites: [SUITE], deliveries: ['pool'] } } as const;
 
 const short = process.argv.includes('--short');
 const rounds = short ? 7 : 61;
-/** Of one measurement; long enough that the clock and one collection of garbage do not matter. */
 const measureMs = short ? 4 : 8;
-
-interface Way {
-  /** Name of the figure, such as `sealSingle`. */
-  readonly name: string;
-  readonly valueBytes: number;
-  /** Values per run. */
-  readonly values: number;
-  run(): void;
-}
 
 const key = DataKey.derive(randomBytes(32), { application: 'bench', purpose: 'card-number' });
 const column = cellColumn({
@@ -122,37 +114,6 @@ function open(page: readonly Sealed[], keys: readonly DataKey[]): unknown[][] {
   return openings.map(({ values }) => values);
 }
 
-/** Nanoseconds a value. */
-function measure(way: Way, runs: number): number {
-  const begin = process.hrtime.bigint();
-  for (let i = 0; i < runs; i++) way.run();
-  return Number(process.hrtime.bigint() - begin) / (runs * way.values);
-}
-
-/** As many runs as fill one measurement, found by doubling; warms the way up as well. */
-function calibrate(way: Way): number {
-  let runs = 1;
-  while (measure(way, runs) * runs * way.values < measureMs * 1e6) runs *= 2;
-  return runs;
-}
-
-function median(numbers: readonly number[]): number {
-  return [...numbers].sort((a, b) => a - b)[numbers.length >> 1]!;
-}
-
-/** Nanoseconds a value of every round, by figure: `sealSingle` for 16 bytes, `sealSingle64` for 64. */
-function measureAll(ways: readonly Way[]): Map<string, number[]> {
-  const plans = ways.map((way) => ({ way, runs: calibrate(way), times: [] as number[] }));
-  for (let round = 0; round < rounds; round++) {
-    for (const { way, runs, times } of plans) times.push(measure(way, runs));
-  }
-  return new Map(plans.map(({ way, times }) => [figure(way), times]));
-}
-
-function figure({ name, valueBytes }: Way, suffix = ''): string {
-  return `${name}${suffix}${valueBytes === 16 ? '' : valueBytes}`;
-}
-
 /** A page as an ORM reads it: 10,000 rows with two columns under 15 keys. Milliseconds. */
 function measurePage(): number {
   const rows = 10_000;
@@ -175,32 +136,22 @@ function measurePage(): number {
 }
 
 /** `VsGcm` is against sealing with a fresh cipher object, `VsGcmOpen` of an opening against opening with one. */
-function ratiosOf(
-  ways: readonly Way[],
-  times: ReadonlyMap<string, readonly number[]>,
-): Record<string, number> {
+function ratiosOf(ways: readonly Way[], times: Times): Record<string, number> {
   const ratios: Record<string, number> = {};
   for (const way of ways) {
     if (way.name.endsWith('Gcm')) continue;
-    const against = (baseline: string): number => {
-      const ofBaseline = times.get(figure({ ...way, name: baseline }))!;
-      return round(median(times.get(figure(way))!.map((time, i) => time / ofBaseline[i]!)), 3);
-    };
+    const against = (name: string): number => ratio(times, figure(way), figure({ ...way, name }));
     ratios[figure(way, 'VsGcm')] = against('sealGcm');
     if (way.name.startsWith('open')) ratios[figure(way, 'VsGcmOpen')] = against('openGcm');
   }
   return ratios;
 }
 
-function round(value: number, digits: number): number {
-  return Number(value.toFixed(digits));
-}
-
 const ways = VALUE_BYTES.flatMap((bytes) => [
   ...gcmWays(bytes),
   ...BATCHES.flatMap((batch) => cellWays(bytes, batch)),
 ]);
-const times = measureAll(ways);
+const times = measureAll(ways, { rounds, measureMs });
 const medians = new Map([...times].map(([name, ofRounds]) => [name, median(ofRounds)]));
 const result = {
   machine: {
@@ -214,6 +165,7 @@ const result = {
   nsPerValue: Object.fromEntries([...medians].map(([name, ns]) => [name, round(ns, 0)])),
   openPage10000x2Ms: round(measurePage(), 2),
   ...ratiosOf(ways, times),
+  ...measureDeliveries({ rounds, measureMs }),
 };
 if (process.argv.includes('--json')) console.log(JSON.stringify(result));
 else printTable();
@@ -234,4 +186,14 @@ function printTable(): void {
     );
   }
   console.log(`page of 10,000 rows, 2 columns, 15 keys: opened in ${result.openPage10000x2Ms} ms`);
+  const { usPerRecord, group10000Ms } = result;
+  for (const name of [
+    'sealedBatch1000VsPool',
+    'envelopeReuseBatch1000VsPool',
+    'openSealedBatch1000VsPool',
+    'openEnvelopeReuseBatch1000VsPool',
+  ] as const)
+    console.log(`${name.padEnd(32)} ${result[name].toFixed(2)}`);
+  console.log('µs a record:', usPerRecord);
+  console.log('ms for 10,000 cells to be sorted by their keys:', group10000Ms);
 }

@@ -23,13 +23,12 @@ export interface CellGroup<C> {
 }
 
 interface Seen<C> extends CellGroup<C> {
-  readonly header: Buffer;
   readonly first: Uint8Array;
-  /** Where the header of the first cell ends. */
-  readonly end: number;
+  /** The first cell up to its nonce; empty for pool delivery. */
+  readonly head: Buffer;
 }
 
-const NO_HEADER = Buffer.alloc(0);
+const NOTHING = Buffer.alloc(0);
 
 /**
  * By 4 bytes of the fingerprint or the header, which differ unless somebody makes them alike; those few go by their text.
@@ -66,7 +65,9 @@ export class CellGroups<C extends { readonly column: CellColumn }> {
 
   #find(purpose: string, cell: Uint8Array, byteOne: ByteOne, end: number): Seen<C> {
     if (this.#last === undefined) return this.#begin(purpose, cell, byteOne, end);
-    this.#byFour ??= new Map([[fourOf(this.#last.first, this.#last.end), this.#last]]);
+    this.#byFour ??= new Map([
+      [fourOf(this.#last.first, this.#last.head.length || HEADER_BYTES), this.#last],
+    ]);
     this.#near ??= new Array<Seen<C> | undefined>(256).fill(undefined);
     const four = fourOf(cell, end);
     let found = this.#byFour.get(four);
@@ -86,8 +87,9 @@ export class CellGroups<C extends { readonly column: CellColumn }> {
 
   #begin(purpose: string, cell: Uint8Array, byteOne: ByteOne, end: number): Seen<C> {
     const fingerprint = formatFingerprint(cell, FINGERPRINT_AT);
-    const header = end === HEADER_BYTES ? NO_HEADER : viewOf(cell, HEADER_BYTES, end);
-    const seen: Seen<C> = { purpose, fingerprint, byteOne, header, parts: [], first: cell, end };
+    const head = end === HEADER_BYTES ? NOTHING : viewOf(cell, 0, end);
+    const header = end === HEADER_BYTES ? NOTHING : head.subarray(HEADER_BYTES);
+    const seen: Seen<C> = { purpose, fingerprint, byteOne, header, parts: [], first: cell, head };
     this.#all.push(seen);
     return seen;
   }
@@ -103,15 +105,15 @@ function fourOf(cell: Uint8Array, end: number): number {
 
 /** By purpose and by all bytes from byte 1 to the nonce. */
 function isOf<C>(seen: Seen<C>, purpose: string, cell: Uint8Array, end: number): boolean {
+  if (end !== HEADER_BYTES) return hasHead(seen, cell, end) && seen.purpose === purpose;
   const { first } = seen;
   for (let i = HEADER_BYTES - 1; i >= 1; i--) if (cell[i] !== first[i]) return false;
-  return seen.purpose === purpose && (end === HEADER_BYTES || hasHeader(seen, cell, end));
+  return seen.purpose === purpose;
 }
 
-/** One call into the platform costs less than a loop over a hundred bytes. Measured. */
-function hasHeader<C>({ header, first, end }: Seen<C>, cell: Uint8Array, ofCell: number): boolean {
-  if (end !== ofCell || first[end - 1] !== cell[end - 1]) return false;
-  return header.compare(cell, HEADER_BYTES, end) === 0;
+/** One call into the platform costs less than a loop over a hundred bytes; most other heads differ in their last. Measured. */
+function hasHead<C>({ head }: Seen<C>, cell: Uint8Array, end: number): boolean {
+  return head.length === end && head[end - 1] === cell[end - 1] && head.compare(cell, 0, end) === 0;
 }
 
 function viewOf(cell: Uint8Array, from: number, to: number): Buffer {

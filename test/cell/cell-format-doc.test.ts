@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { encodeBinding } from '../../src/cell/binding.js';
 import { codecOf } from '../../src/cell/codecs.js';
 import { contextOf } from '../../src/cell/column.js';
+import { DELIVERIES } from '../../src/cell/delivery-header.js';
 import { parseCell } from '../../src/cell/format.js';
 import { withRoot } from '../../src/cell/key-schedule.js';
 import { SUITES } from '../../src/cell/suites.js';
@@ -35,10 +36,17 @@ describe('docs/cell-format.md', () => {
     expect(table('suite').map((row) => row.slice(0, 3))).toEqual(expected);
   });
 
+  test('lists the deliveries of the code', () => {
+    const expected = DELIVERIES.map(({ nibble, delivery }) => [String(nibble), delivery]);
+    expect(table('delivery').map((row) => row.slice(0, 2))).toEqual(expected);
+  });
+
   test('lists the labels of the key schedule with their sizes', () => {
     const data = table('kind \\| label').filter(([kind]) => kind === 'data');
     const expected = SUITES.map(({ label, keyBytes }) => ['data', label, String(keyBytes)]);
     expect(data.map((row) => row.slice(0, 3))).toEqual([...expected, ['data', 'commit', '32']]);
+    const session = table('kind \\| label').filter(([kind]) => kind === 'session');
+    expect(session.map((row) => row.slice(1, 3))).toEqual(expected.map((row) => row.slice(1)));
   });
 
   test('lists types that the code has', () => {
