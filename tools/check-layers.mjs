@@ -17,7 +17,9 @@ const MAY_IMPORT = {
   typeorm: ['errors', 'cell', 'keys'],
   index: ['errors', 'cell', 'keys', 'service'],
   nestjs: ['typeorm', 'index'],
-  cli: ['errors', 'cell', 'keys', 'kms', 'store', 'service', 'index'],
+  policy: ['errors', 'keys', 'kms', 'store'],
+  // Of typeorm the list of encrypted columns alone: grants must come from the declarations themselves.
+  cli: ['errors', 'cell', 'keys', 'kms', 'store', 'service', 'policy', 'typeorm', 'index'],
   testing: ['errors', 'cell', 'keys', 'kms', 'store', 'service', 'typeorm', 'index'],
 };
 
@@ -29,8 +31,10 @@ const PACKAGES = {
   store: /^(node:.*|pg)$/u,
   service: /^node:(crypto|util)$/u,
   typeorm: /^(node:(async_hooks|crypto|util)|typeorm|lru-cache)$/u,
+  policy: /^$/u,
   nestjs: /^(@nestjs\/(common|core|typeorm)|typeorm)$/u,
-  cli: /^(node:.*|commander)$/u,
+  // The type of a DataSource; its code is loaded by the typeorm folder alone.
+  cli: /^(node:.*|commander|typeorm)$/u,
   testing: /^node:.*$/u,
 };
 

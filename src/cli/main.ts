@@ -4,9 +4,10 @@ import { Command, CommanderError } from 'commander';
 import { isFieldSealError } from '../errors.js';
 import { devKmsCommand } from './dev-kms.js';
 import { localKekCommand } from './local-kek.js';
+import { policyCommand } from './policy.js';
 import { storeCommand } from './store.js';
 
-const COMMANDS: readonly (() => Command)[] = [devKmsCommand, localKekCommand, storeCommand];
+const COMMANDS: readonly (() => Command)[] = [devKmsCommand, localKekCommand, policyCommand, storeCommand];
 
 /** 0: done. 1: the command failed. 2: it was called wrongly. */
 const FAILED = 1;

@@ -1,6 +1,7 @@
 /** The rights of database roles on the key store, as SQL. */
 import { oneOf, parseOptions, text } from '../keys/options.js';
 import { MUTABLE_KEY_COLUMNS } from './columns.js';
+import { quoteName, quoteText } from './quoting.js';
 import { schemaRule } from './schema.js';
 
 export interface StoreGrantsOptions {
@@ -42,13 +43,4 @@ export function storeGrants(options: StoreGrantsOptions): string {
   return [...reading, ...(access === 'manage' ? managing : [])]
     .map((statement) => `${statement};\n`)
     .join('');
-}
-
-function quoteName(word: string): string {
-  return `"${word.replaceAll('"', '""')}"`;
-}
-
-function quoteText(word: string): string {
-  // E'' reads backslashes the same way whatever standard_conforming_strings is set to.
-  return `E'${word.replaceAll('\\', '\\\\').replaceAll("'", "''")}'`;
 }

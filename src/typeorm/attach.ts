@@ -188,4 +188,4 @@ function whenMetadataIsBuilt(dataSource: DataSource, bind: () => void): void {
 }
 
 /** Declares columns to nobody: checks that need no key are still made. */
-const schemaOnly: Pick<FieldSealPages, 'column'> = { column: (declaration) => declaration };
+export const schemaOnly: Pick<FieldSealPages, 'column'> = { column: (declaration) => declaration };

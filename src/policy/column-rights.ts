@@ -1,0 +1,92 @@
+/** Which rights on which columns of an encrypted table a tier needs. */
+import type { DatabaseRoles, Purpose } from './settings.js';
+
+/** An encrypted field, by the names of its columns. */
+export interface FieldColumns {
+  /** Entity and property, for messages. */
+  readonly label: string;
+  readonly purpose: string;
+  readonly cell: string;
+  readonly key: string;
+  readonly index: string | undefined;
+  readonly mask: string | undefined;
+}
+
+/** A table of the application with at least one encrypted field. */
+export interface FieldTable {
+  readonly schema: string | undefined;
+  readonly name: string;
+  readonly fields: readonly FieldColumns[];
+  /** Columns that belong to no field, those of the primary key included. */
+  readonly plain: readonly string[];
+  readonly primary: readonly string[];
+  /** Columns whose values a sequence makes. */
+  readonly numbered: readonly string[];
+}
+
+export type DatabaseTier = Exclude<keyof DatabaseRoles, 'keyService'>;
+
+/** What a tier may do with the columns of a field, besides inserting. */
+interface FieldRights {
+  /** Whether it can seal values of the purpose, and so insert rows. */
+  readonly seals: (purpose: Purpose) => boolean;
+  readonly reads: (field: FieldColumns, purpose: Purpose) => readonly (string | undefined)[];
+  readonly updates: (field: FieldColumns, purpose: Purpose) => readonly (string | undefined)[];
+  /** Whether it may change plain columns of rows that are there. */
+  readonly updatesPlain: boolean;
+}
+
+const RIGHTS: Readonly<Record<DatabaseTier, FieldRights>> = {
+  // Index and mask together tell a card number to whoever may ask for indexes: of the two, the mask, which is shown.
+  web: {
+    seals: ({ delivery }) => delivery !== 'pool',
+    reads: ({ index, mask }, purpose) => [
+      mask ?? (purpose.index === 'kms' && purpose.delivery !== 'pool' ? index : undefined),
+    ],
+    updates: () => [],
+    updatesPlain: false,
+  },
+  payment: {
+    seals: ({ delivery }) => delivery === 'pool',
+    reads: ({ cell, key, index, mask }, purpose) => [
+      cell,
+      key,
+      makesIndex(purpose) ? index : undefined,
+      mask,
+    ],
+    updates: ({ cell, key, index, mask }, purpose) => {
+      if (purpose.delivery === 'pool') return [cell, key, index, mask];
+      return [purpose.index === 'later' ? index : undefined];
+    },
+    updatesPlain: true,
+  },
+};
+
+/** Whether the payment tier can search by the index: with a key of the key store, or by asking the KMS. */
+function makesIndex({ index, delivery }: Purpose): boolean {
+  return index === 'local' || index === 'later' || (index === 'kms' && delivery === 'pool');
+}
+
+export interface ColumnRights {
+  readonly insert: boolean;
+  readonly select: readonly string[];
+  readonly update: readonly string[];
+}
+
+/** @param purposeOf The purpose of a field. */
+export function columnRights(
+  tier: DatabaseTier,
+  table: FieldTable,
+  purposeOf: (field: FieldColumns) => Purpose,
+): ColumnRights {
+  const { seals, reads, updates, updatesPlain } = RIGHTS[tier];
+  const of = (columns: typeof reads): readonly string[] =>
+    table.fields.flatMap((field) => columns(field, purposeOf(field))).filter((name) => name !== undefined);
+  const changeable = updatesPlain ? table.plain.filter((name) => !table.primary.includes(name)) : [];
+  return {
+    // An INSERT of TypeORM names every column, those that stay NULL too.
+    insert: table.fields.every((field) => seals(purposeOf(field))),
+    select: [...table.plain, ...of(reads)],
+    update: [...changeable, ...of(updates)],
+  };
+}

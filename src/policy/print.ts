@@ -1,0 +1,87 @@
+/** The documents as text, in the formats of `fieldseal policy`. */
+import type { FieldTable } from './column-rights.js';
+import { awsDocuments, type AwsDocuments } from './documents.js';
+import { grants } from './grants.js';
+import type { PolicySettings, Tier } from './settings.js';
+import { terraform } from './terraform.js';
+
+export const FORMATS = ['json', 'sql', 'terraform', 'all'] as const;
+export type Format = (typeof FORMATS)[number];
+
+export interface PrintRequest {
+  readonly settings: PolicySettings;
+  /** Undefined where the configuration exports no data source. */
+  readonly tables: readonly FieldTable[] | undefined;
+  /** Documents of this tier alone. A key policy is put as a whole, for all tiers, and so left out. */
+  readonly tier: Tier | undefined;
+}
+
+interface Section {
+  readonly heading: string;
+  readonly text: string;
+}
+
+type Printer = (request: PrintRequest) => string;
+
+const PRINTERS: Readonly<Record<Format, Printer>> = {
+  json: (request) => json(awsOf(request)),
+  sql: (request) => joined(sqlSections(request), '--'),
+  terraform: (request) => terraform(request.settings, awsOf(request)),
+  all: (request) => {
+    const documents = awsOf(request);
+    const { settings } = request;
+    return joined(
+      [
+        ...[...documents.keyPolicies].map(([arn, policy]) => section(`KMS key policy of ${arn}`, policy)),
+        ...[...documents.identityPolicies].map(([tier, policy]) =>
+          section(`IAM policy of the tier ${tier}`, policy),
+        ),
+        ...(settings.database === undefined ? [] : sqlSections(request)),
+        { heading: 'Terraform', text: terraform(settings, documents) },
+      ],
+      '#',
+    );
+  },
+};
+
+/**
+ * The documents that the settings ask for; the same text for the same settings.
+ * @throws ConfigError `ERR_CONFIG_OPTION`, `ERR_CONFIG_PURPOSE_UNKNOWN`.
+ */
+export function printPolicies(format: Format, request: PrintRequest): string {
+  return PRINTERS[format](request);
+}
+
+function awsOf({ settings, tier }: PrintRequest): AwsDocuments {
+  const documents = awsDocuments(settings);
+  if (tier === undefined) return documents;
+  const own = [...documents.identityPolicies].filter(([name]) => name === tier);
+  return { keyPolicies: new Map(), identityPolicies: new Map(own) };
+}
+
+function json({ keyPolicies, identityPolicies }: AwsDocuments): string {
+  return inJson({
+    ...(keyPolicies.size > 0 && { keyPolicies: Object.fromEntries(keyPolicies) }),
+    identityPolicies: Object.fromEntries(identityPolicies),
+  });
+}
+
+function sqlSections({ settings, tables, tier }: PrintRequest): readonly Section[] {
+  const { application, keyStore } = grants(settings, tables, tier);
+  return [
+    { heading: "Grants in the application's database, run by the owner of its tables", text: application },
+    { heading: 'Grants in the database of the key store, run by the owner of its tables', text: keyStore },
+  ].filter(({ text }) => text !== '');
+}
+
+function section(heading: string, document: object): Section {
+  return { heading, text: inJson(document) };
+}
+
+function joined(sections: readonly Section[], mark: string): string {
+  return sections.map(({ heading, text }) => `${mark} ${heading}\n${text}`).join('\n');
+}
+
+function inJson(value: object): string {
+  return `${JSON.stringify(value, null, 2)}\n`;
+}

@@ -1,0 +1,77 @@
+/** What the policy documents need to know of a purpose: how its keys are delivered, and where its index keys are. */
+import { mapOf, oneOf, withDefault, type OptionRule } from '../keys/options.js';
+import { parsePolicy } from '../keys/policy.js';
+import type { Delivery, KeyKind } from '../keys/ports.js';
+
+const DELIVERIES = ['pool', 'envelope', 'sealed'] as const satisfies readonly Delivery[];
+const INDEX_SOURCES = ['local', 'kms', 'later'] as const;
+
+/** `'none'`: an envelope purpose that names no index needs no key store, and so no index key. */
+export type IndexSource = (typeof INDEX_SOURCES)[number] | 'none';
+
+export interface PurposeTraits {
+  readonly name: string;
+  readonly delivery: Delivery;
+  readonly index: IndexSource;
+  /** Kinds of keys that the key store holds for the purpose; none where every key travels in its cell. */
+  readonly stored: readonly KeyKind[];
+  /** `delivery` in the encryption contexts of those keys; never `envelope`. */
+  readonly storedAs: readonly Delivery[];
+}
+
+/** Kinds that the key store always holds. The store key authenticates the rows of all others. */
+const STORED: Readonly<Record<Delivery, readonly KeyKind[]>> = {
+  pool: ['data', 'store'],
+  envelope: [],
+  sealed: ['pair', 'store'],
+};
+
+const STORED_AS: Readonly<Record<Delivery, readonly Delivery[]>> = {
+  pool: ['pool'],
+  envelope: ['pool'],
+  sealed: ['pool', 'sealed'],
+};
+
+/** One purpose of `options.purposes`; every other setting in it is left to createFieldSeal. @throws ConfigError. */
+export function purposeTraits(name: string, settings: unknown, path: string): PurposeTraits {
+  parsePolicy(name, {}, path);
+  const { delivery, index } = settingsOf(settings, `${path}.${name}`);
+  const source = index ?? (delivery === 'envelope' ? 'none' : 'local');
+  return {
+    name,
+    delivery,
+    index: source,
+    stored: storedKinds(delivery, source),
+    storedAs: STORED_AS[delivery],
+  };
+}
+
+/** Whoever writes the index later makes it with an index key of the key store too. */
+function storedKinds(delivery: Delivery, index: IndexSource): readonly KeyKind[] {
+  const kinds = new Set(STORED[delivery]);
+  if (index === 'local' || index === 'later') kinds.add('index').add('store');
+  return [...kinds].sort();
+}
+
+function settingsOf(settings: unknown, path: string) {
+  const given = mapOf((value) => value)(settings ?? {}, path);
+  const index = given.get('index');
+  return {
+    delivery: deliveryRule(given.get('delivery'), `${path}.delivery`),
+    index: index === undefined ? undefined : indexRule(index, `${path}.index`),
+  };
+}
+
+const deliveryWord = withDefault(oneOf(DELIVERIES), 'pool');
+
+/** `'envelope'`, or `{ envelope: { reuse: … } }`. */
+const deliveryRule: OptionRule<Delivery> = (value, path) => {
+  const names = typeof value === 'object' && value !== null ? Object.keys(value) : [];
+  return deliveryWord(names.length === 1 ? names[0] : value, path);
+};
+
+/** `'kms'`, or `{ source: 'kms', versions: [1] }`. */
+const indexRule: OptionRule<IndexSource> = (value, path) =>
+  typeof value === 'object' && value !== null
+    ? withDefault(oneOf(INDEX_SOURCES), 'local')((value as { source?: unknown }).source, `${path}.source`)
+    : oneOf(INDEX_SOURCES)(value, path);

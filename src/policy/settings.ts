@@ -1,0 +1,161 @@
+/** The named exports `options` and `tiers` of a configuration module, as far as policy documents need them. */
+import { isKeyArn } from '../kms/arn.js';
+import {
+  contextName,
+  describeValue,
+  group,
+  listOf,
+  mapOf,
+  optional,
+  optionError,
+  parseOptions,
+  text,
+  withDefault,
+  type OptionRule,
+} from '../keys/options.js';
+import { schemaRule } from '../store/schema.js';
+import { purposeTraits, type PurposeTraits } from './purposes.js';
+
+export const TIERS = ['web', 'payment', 'key-service', 'rewrap', 'administrators'] as const;
+export type Tier = (typeof TIERS)[number];
+
+/** A purpose with its keys in the KMS, as ARNs. */
+export interface Purpose extends PurposeTraits {
+  /** Those that wrap new keys. */
+  readonly keks: readonly string[];
+  /** Those and the retired ones, which only unwrap. */
+  readonly openingKeks: readonly string[];
+  /** Present where blind indexes are made by the KMS. */
+  readonly macKey: string | undefined;
+}
+
+export interface DatabaseRoles {
+  readonly web: string | undefined;
+  readonly payment: string | undefined;
+  readonly keyService: string | undefined;
+}
+
+export interface PolicySettings {
+  readonly application: string;
+  readonly environment: string;
+  readonly purposes: readonly Purpose[];
+  /** ARNs of IAM users and roles; empty for a tier that is not there. */
+  readonly principals: Readonly<Record<Tier, readonly string[]>>;
+  readonly database: { readonly roles: DatabaseRoles; readonly schema: string } | undefined;
+}
+
+/** A user or a role. Neither `*` nor an account's root, which would leave the decision to every policy of the account. */
+const PRINCIPAL_ARN = /^arn:aws[a-z-]*:iam::\d{12}:(?:user|role)\/[\w+=,.@/-]{1,512}$/;
+
+const keyArn = text('the ARN of a key: arn:aws:kms:…:key/…, no alias', isKeyArn);
+const keyArns = mapOf(listOf(keyArn, 1));
+const principalArn = text('the ARN of an IAM user or role', (arn) => PRINCIPAL_ARN.test(arn));
+const roleName = optional(text());
+
+const principals: OptionRule<readonly string[]> = (value, path) =>
+  value === undefined ? [] : listOf(principalArn, 1)(typeof value === 'string' ? [value] : value, path);
+
+/** IAM reads `${…}` in a condition as a variable (IAM User Guide, "Policy variables"). */
+const conditionValue: OptionRule<string> = (value, path) => {
+  const name = contextName()(value, path);
+  if (!name.includes('${')) return name;
+  throw optionError(path, 'a name without "${", which IAM would replace', describeValue(value));
+};
+
+const none: ReadonlyMap<string, never> = new Map<string, never>();
+
+const tiersTable = {
+  keks: keyArns,
+  openKeks: withDefault<ReadonlyMap<string, readonly string[]>>(keyArns, none),
+  macKeys: withDefault<ReadonlyMap<string, string>>(mapOf(keyArn), none),
+  principals: group({
+    web: principals,
+    payment: principals,
+    keyService: principals,
+    rewrap: principals,
+    administrators: principals,
+  }),
+  database: optional(
+    group({
+      roles: group({ web: roleName, payment: roleName, keyService: roleName }),
+      schema: schemaRule,
+    }),
+  ),
+};
+
+type Tiers = ReturnType<typeof parseTiers>;
+
+/** Where a tier stands in `tiers.principals`. */
+export const principalPath = (tier: Tier): string =>
+  `tiers.principals.${tier === 'key-service' ? 'keyService' : tier}`;
+
+/** @throws ConfigError `ERR_CONFIG_OPTION`, naming the export and the option: `tiers.principals.web`. */
+export function parseSettings(options: unknown, tiers: unknown): PolicySettings {
+  // Everything else in them, `keys` above all, is for createFieldSeal alone.
+  const given = mapOf((value) => value)(options, 'options');
+  const traits = traitsOf(given.get('purposes'));
+  const parsed = parseTiers(tiers);
+  refuseUnknownPurposes(parsed, traits);
+  const { keyService, ...principals } = parsed.principals;
+  const settings = {
+    application: conditionValue(given.get('application'), 'options.application'),
+    environment: conditionValue(given.get('environment'), 'options.environment'),
+    purposes: traits.map((purpose) => withKeys(purpose, parsed)),
+    principals: { ...principals, 'key-service': keyService },
+    database: parsed.database,
+  };
+  refuseSharedPrincipals(settings.principals);
+  return settings;
+}
+
+function parseTiers(tiers: unknown) {
+  if (tiers === undefined) throw optionError('tiers', 'an export with keks and principals', 'nothing');
+  return parseOptions(tiersTable, tiers, 'tiers');
+}
+
+function traitsOf(purposes: unknown): readonly PurposeTraits[] {
+  const path = 'options.purposes';
+  const given = mapOf((value) => value)(purposes, path);
+  if (given.size === 0) throw optionError(path, 'at least one purpose', 'an empty object');
+  return [...given].map(([name, settings]) => purposeTraits(name, settings, path));
+}
+
+function withKeys(traits: PurposeTraits, tiers: Tiers): Purpose {
+  const { name, index } = traits;
+  const keks = tiers.keks.get(name);
+  if (keks === undefined) throw optionError(`tiers.keks.${name}`, 'a list of at least 1 key ARN', 'nothing');
+  const macKey = tiers.macKeys.get(name);
+  if ((index === 'kms') !== (macKey !== undefined)) {
+    const expected =
+      index === 'kms' ? "the ARN of a MAC key, since index is 'kms'" : "nothing, since index is not 'kms'";
+    throw optionError(`tiers.macKeys.${name}`, expected, describeValue(macKey));
+  }
+  const openingKeks = [...new Set([...keks, ...(tiers.openKeks.get(name) ?? [])])];
+  return { ...traits, keks: [...new Set(keks)], openingKeks, macKey };
+}
+
+function refuseUnknownPurposes(tiers: Tiers, purposes: readonly PurposeTraits[]): void {
+  const known = purposes.map(({ name }) => name);
+  for (const option of ['keks', 'openKeks', 'macKeys'] as const) {
+    if ([...tiers[option].keys()].every((name) => known.includes(name))) continue;
+    throw optionError(
+      `tiers.${option}`,
+      `purposes of options.purposes (${known.join(', ')})`,
+      'another name',
+    );
+  }
+}
+
+/** The tier that only writes, and those who only manage, are only that under a principal of their own. */
+function refuseSharedPrincipals(principals: PolicySettings['principals']): void {
+  for (const tier of ['web', 'administrators'] as const) {
+    const others = TIERS.filter((other) => other !== tier);
+    const shared = others.find((other) => principals[tier].some((arn) => principals[other].includes(arn)));
+    if (shared === undefined) continue;
+    throw optionError(
+      principalPath(tier),
+      'principals of its own',
+      `one that ${principalPath(shared)} names too`,
+    );
+  }
+}
