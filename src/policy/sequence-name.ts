@@ -7,10 +7,20 @@ const SUFFIX = '_seq';
 /** Too long together, the longer of both names loses its end, as in makeObjectName of PostgreSQL (indexcmds.c). */
 export function sequenceName(table: string, column: string): string {
   const room = MAX_NAME - Buffer.byteLength(`_${SUFFIX}`);
-  let [first, second] = [table, column];
-  while (Buffer.byteLength(first) + Buffer.byteLength(second) > room) {
-    if (Buffer.byteLength(first) > Buffer.byteLength(second)) first = first.slice(0, -1);
-    else second = second.slice(0, -1);
+  let [first, second] = [Buffer.byteLength(table), Buffer.byteLength(column)];
+  while (first + second > room) {
+    if (first > second) first -= 1;
+    else second -= 1;
   }
-  return `${first}_${second}${SUFFIX}`;
+  return `${clipped(table, first)}_${clipped(column, second)}${SUFFIX}`;
+}
+
+/** As many whole characters as fit into so many bytes. */
+function clipped(name: string, maxBytes: number): string {
+  let text = '';
+  for (const character of name) {
+    if (Buffer.byteLength(text + character) > maxBytes) break;
+    text += character;
+  }
+  return text;
 }

@@ -41,7 +41,7 @@ function identityPolicy(
   }
   return [
     `resource "aws_iam_policy" "${label(application, environment, tier)}" {`,
-    `  name   = ${quoted(name)}`,
+    `  name = ${quoted(name)}`,
     `  policy = jsonencode(${expression(document)})`,
     '}',
     '',

@@ -1,0 +1,111 @@
+/** What is refused of the exports `options` and `tiers`, and how it is said. */
+import { describe, expect, it } from 'vitest';
+import { awsDocuments } from '../../src/policy/documents.js';
+import { parseSettings } from '../../src/policy/settings.js';
+
+const CARD = 'arn:aws:kms:eu-central-1:111122223333:key/card';
+const MAC = 'arn:aws:kms:eu-central-1:111122223333:key/mac';
+const role = (name: string): string => `arn:aws:iam::111122223333:role/${name}`;
+
+const options = {
+  application: 'shop',
+  environment: 'production',
+  purposes: { 'card-number': { delivery: 'envelope' } } as Record<string, object>,
+};
+const tiers = {
+  keks: { 'card-number': [CARD] } as Record<string, readonly string[]>,
+  principals: { web: role('web'), payment: role('payment'), administrators: role('admin') },
+};
+const principals = (changes: object) => ({ ...tiers, principals: { ...tiers.principals, ...changes } });
+const purpose = (settings: unknown) => ({ ...options, purposes: { 'card-number': settings } });
+
+describe('the settings', () => {
+  it.each<[string, unknown, unknown]>([
+    ['options', undefined, tiers],
+    ['tiers', options, undefined],
+    ['options.application', { ...options, application: '' }, tiers],
+    ['options.application', { ...options, application: 'a${aws:username}' }, tiers],
+    ['options.environment', { ...options, environment: 7 }, tiers],
+    ['options.purposes', { ...options, purposes: {} }, tiers],
+    ['options.purposes', { ...options, purposes: { 'Card Number': {} } }, tiers],
+    ['options.purposes.card-number.delivery', purpose({ delivery: 'envelop' }), tiers],
+    ['options.purposes.card-number.delivery', purpose({ delivery: { pool: {}, sealed: {} } }), tiers],
+    ['options.purposes.card-number.index', purpose({ index: 'remote' }), tiers],
+    ['options.purposes.card-number.index.source', purpose({ index: { source: 'remote' } }), tiers],
+    ['tiers.keks.card-number', options, { ...tiers, keks: {} }],
+    ['tiers.keks.card-number', options, { ...tiers, keks: { 'card-number': [] } }],
+    ['tiers.keks.card-number[0]', options, { ...tiers, keks: { 'card-number': ['alias/card'] } }],
+    ['tiers.keks', options, { ...tiers, keks: { ...tiers.keks, other: [CARD] } }],
+    ['tiers.macKeys.card-number', options, { ...tiers, macKeys: { 'card-number': MAC } }],
+    ['tiers.macKeys.card-number', purpose({ index: 'kms' }), tiers],
+    ['tiers.principals.web', options, principals({ web: '*' })],
+    ['tiers.principals.web[0]', options, principals({ web: ['arn:aws:iam::111122223333:root'] })],
+    ['tiers.principals.web', options, principals({ web: role('payment') })],
+    ['tiers.principals.administrators', options, principals({ keyService: [role('k'), role('admin')] })],
+    ['tiers.database.schema', options, { ...tiers, database: { roles: {}, schema: 'Keys' } }],
+    ['tiers.database.roles.web', options, { ...tiers, database: { roles: { web: '' } } }],
+    ['tiers.kek', options, { ...tiers, kek: {} }],
+  ])('without a usable %s are refused', (path, given, givenTiers) => {
+    const parse = () => parseSettings(given, givenTiers);
+    expect(parse).toThrow(expect.objectContaining({ code: 'ERR_CONFIG_OPTION' }) as Error);
+    expect(parse).toThrow(path);
+  });
+
+  it('ignore what is for createFieldSeal alone, and run none of it', () => {
+    const keys = new Proxy(
+      {},
+      {
+        get: () => {
+          throw new Error('read');
+        },
+      },
+    );
+    expect(parseSettings({ ...options, keys, onEvent: 7 }, tiers).purposes).toHaveLength(1);
+  });
+
+  it.each<[unknown, string, string, readonly string[]]>([
+    [{}, 'pool', 'local', ['data', 'index', 'store']],
+    [{ index: { versions: [2, 1] } }, 'pool', 'local', ['data', 'index', 'store']],
+    [{ delivery: 'envelope' }, 'envelope', 'none', []],
+    [
+      { delivery: { envelope: { reuse: { cells: 9 } } }, index: 'later' },
+      'envelope',
+      'later',
+      ['index', 'store'],
+    ],
+    [{ delivery: { sealed: {} } }, 'sealed', 'local', ['index', 'pair', 'store']],
+  ])('of a purpose %j mean delivery %s, index %s, keys %j', (settings, delivery, index, stored) => {
+    expect(parseSettings(purpose(settings), tiers).purposes[0]).toMatchObject({ delivery, index, stored });
+  });
+});
+
+describe('the documents', () => {
+  it('need a principal for each tier that has something to do', () => {
+    const without = parseSettings(options, principals({ web: undefined }));
+    expect(() => awsDocuments(without)).toThrow(/^tiers\.principals\.web: expected the ARN/);
+    const pool = parseSettings(purpose({}), principals({ rewrap: role('rewrap') }));
+    expect(() => awsDocuments(pool)).toThrow(/^tiers\.principals\.keyService: /);
+  });
+
+  it('leave out a tier without rights', () => {
+    const { identityPolicies, keyPolicies } = awsDocuments(parseSettings(options, tiers));
+    expect([...identityPolicies.keys()]).toEqual(['web', 'payment', 'administrators']);
+    expect([...keyPolicies.keys()]).toEqual([CARD]);
+  });
+
+  it('refuse two purposes that would share the names of statements', () => {
+    const twins = { ...options, purposes: { 'a-1': {}, a1: {} } };
+    const settings = parseSettings(twins, { ...tiers, keks: { 'a-1': [CARD], a1: [CARD] } });
+    expect(() => awsDocuments(settings)).toThrow(/^options\.purposes: .* a-1 and a1\.$/);
+  });
+
+  it('keep the purposes of a shared KEK apart', () => {
+    const two = { ...options, purposes: { ...options.purposes, reports: { delivery: 'envelope' } } };
+    const settings = parseSettings(two, { ...tiers, keks: { ...tiers.keks, reports: [CARD] } });
+    const { Statement } = awsDocuments(settings).keyPolicies.get(CARD)!;
+    const purposes = Statement.flatMap(
+      ({ Condition }) => Condition?.StringEquals?.['kms:EncryptionContext:purpose'] ?? [],
+    );
+    expect(purposes).toEqual(['card-number', 'reports', 'card-number', 'reports']);
+  });
+});
