@@ -37,6 +37,7 @@ const CONDITION_KEYS: ReadonlySet<string> = new Set([
   'kms:reencryptonsamekey',
   'kms:requestalias',
   'kms:datakeypairspec',
+  'kms:macalgorithm',
   'aws:principalarn',
 ]);
 const CONTEXT_PREFIX = 'kms:encryptioncontext:';

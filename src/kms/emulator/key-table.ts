@@ -51,6 +51,18 @@ export class KeyTable {
     this.#replace({ ...this.#state, aliases: new Map(this.#state.aliases).set(alias, keyId) });
   }
 
+  /** @throws AwsException `NotFoundException`. */
+  moveAlias(alias: string, keyId: string): void {
+    this.get(alias);
+    this.#replace({ ...this.#state, aliases: new Map(this.#state.aliases).set(alias, keyId) });
+  }
+
+  removeAlias(alias: string): void {
+    const aliases = new Map(this.#state.aliases);
+    aliases.delete(alias);
+    this.#replace({ ...this.#state, aliases });
+  }
+
   aliases(): readonly (readonly [alias: string, keyId: string])[] {
     return [...this.#state.aliases].sort(([a], [b]) => (a < b ? -1 : 1));
   }

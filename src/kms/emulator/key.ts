@@ -21,6 +21,7 @@ export interface StoredKey {
   readonly created: number;
   readonly deletionDate: number | null;
   readonly policy: PolicyDocument;
+  readonly tags: Readonly<Record<string, string>>;
   /** Oldest first; the last one is current. */
   readonly materials: readonly KeyMaterial[];
   readonly rotation: { readonly periodDays: number; readonly next: number } | null;
@@ -101,6 +102,7 @@ export function newKey(
     created: now,
     deletionDate: null,
     policy: options.policy ?? DEFAULT_KEY_POLICY,
+    tags: {},
     materials: [newMaterial(spec, now)],
     rotation: null,
     onDemandRotations: 0,

@@ -25,6 +25,8 @@ const storedKey = z.strictObject({
   created: z.number(),
   deletionDate: z.number().nullable(),
   policy: keyPolicy,
+  // Not in files of older versions.
+  tags: z.record(z.string(), z.string()).default({}),
   materials: z
     .array(z.strictObject({ id: z.string().regex(/^[0-9a-f]{64}$/), bytes: base64, created: z.number() }))
     .min(1),

@@ -4,8 +4,10 @@ import {
   CreateAliasCommand,
   CreateKeyCommand,
   DecryptCommand,
+  DeleteAliasCommand,
   DescribeKeyCommand,
   DisableKeyCommand,
+  DisableKeyRotationCommand,
   EnableKeyCommand,
   EnableKeyRotationCommand,
   EncryptCommand,
@@ -13,14 +15,21 @@ import {
   GenerateDataKeyPairWithoutPlaintextCommand,
   GenerateDataKeyWithoutPlaintextCommand,
   GenerateMacCommand,
+  GetKeyPolicyCommand,
   GetKeyRotationStatusCommand,
   GetPublicKeyCommand,
   ListAliasesCommand,
   ListGrantsCommand,
+  ListResourceTagsCommand,
   NotFoundException,
+  PutKeyPolicyCommand,
   ReEncryptCommand,
   RotateKeyOnDemandCommand,
   ScheduleKeyDeletionCommand,
+  TagResourceCommand,
+  UntagResourceCommand,
+  UpdateAliasCommand,
+  UpdateKeyDescriptionCommand,
   VerifyMacCommand,
 } from '@aws-sdk/client-kms';
 import type { KMSClient } from '@aws-sdk/client-kms';
@@ -255,6 +264,13 @@ describe('rotation', () => {
     expect(await materialOf()).not.toBe(first);
   });
 
+  it('stops when it is disabled', async () => {
+    const { sdk } = await setUp();
+    await sdk.send(new EnableKeyRotationCommand({ KeyId }));
+    await sdk.send(new DisableKeyRotationCommand({ KeyId }));
+    expect((await sdk.send(new GetKeyRotationStatusCommand({ KeyId }))).KeyRotationEnabled).toBe(false);
+  });
+
   it('is off until enabled', async () => {
     const { sdk } = await setUp();
     const status = await sdk.send(new GetKeyRotationStatusCommand({ KeyId }));
@@ -318,6 +334,38 @@ describe('names', () => {
     expect(await exceptionOf(sdk.send(again))).toBe('AlreadyExistsException');
     const bad = new CreateAliasCommand({ AliasName: 'alias/aws/kms', TargetKeyId: arn });
     expect(await exceptionOf(sdk.send(bad))).toBe('InvalidAliasNameException');
+  });
+
+  it('of aliases move to another key of the same type, and go', async () => {
+    const { sdk, arn } = await setUp();
+    const targetOf = async (name: string) =>
+      (await sdk.send(new DescribeKeyCommand({ KeyId: name }))).KeyMetadata?.Arn;
+    await sdk.send(new UpdateAliasCommand({ AliasName: 'alias/b', TargetKeyId: arn }));
+    expect(await targetOf('alias/b')).toBe(arn);
+    const mac = new CreateKeyCommand({ KeySpec: 'HMAC_256', KeyUsage: 'GENERATE_VERIFY_MAC' });
+    const { KeyMetadata } = await sdk.send(mac);
+    const other = new UpdateAliasCommand({ AliasName: 'alias/b', TargetKeyId: KeyMetadata?.KeyId });
+    expect(await exceptionOf(sdk.send(other))).toBe('ValidationException');
+    await sdk.send(new DeleteAliasCommand({ AliasName: 'alias/b' }));
+    expect(await exceptionOf(targetOf('alias/b'))).toBe('NotFoundException');
+    const gone = new DeleteAliasCommand({ AliasName: 'alias/b' });
+    expect(await exceptionOf(sdk.send(gone))).toBe('NotFoundException');
+  });
+
+  it('of descriptions, tags and key policies are kept and given back', async () => {
+    const { sdk } = await setUp();
+    await sdk.send(new UpdateKeyDescriptionCommand({ KeyId, Description: 'cards' }));
+    const { KeyMetadata } = await sdk.send(new DescribeKeyCommand({ KeyId }));
+    expect(KeyMetadata?.Description).toBe('cards');
+    const Tags = ['pci', 'team'].map((TagKey) => ({ TagKey, TagValue: 'yes' }));
+    await sdk.send(new TagResourceCommand({ KeyId, Tags }));
+    await sdk.send(new UntagResourceCommand({ KeyId, TagKeys: ['pci'] }));
+    expect((await sdk.send(new ListResourceTagsCommand({ KeyId }))).Tags).toEqual([Tags[1]]);
+    const policy = async () =>
+      JSON.parse((await sdk.send(new GetKeyPolicyCommand({ KeyId }))).Policy ?? '') as object;
+    const before = await policy();
+    await sdk.send(new PutKeyPolicyCommand({ KeyId, Policy: JSON.stringify(before) }));
+    expect(await policy()).toEqual(before);
   });
 
   it('of operations that the emulator lacks raise UnknownOperationException', async () => {

@@ -1,4 +1,4 @@
-/** CreateKey, DescribeKey, EnableKey, DisableKey, ScheduleKeyDeletion, CancelKeyDeletion, PutKeyPolicy, GetPublicKey. */
+/** CreateKey, DescribeKey, UpdateKeyDescription, EnableKey, DisableKey, ScheduleKeyDeletion, CancelKeyDeletion, GetPublicKey. */
 import { createPrivateKey, createPublicKey } from 'node:crypto';
 import { z } from 'zod';
 import { ACCOUNT } from '../arns.js';
@@ -6,8 +6,7 @@ import type { Call, Operation } from '../call.js';
 import { AwsException } from '../exceptions.js';
 import { currentMaterial, KEY_SPECS, KEY_USAGES, newKey, SPECS } from '../key.js';
 import type { KeyState, StoredKey } from '../key.js';
-import { describeIssues, keyPolicy } from '../policy-file.js';
-import type { PolicyDocument } from '../policy-file.js';
+import { parseKeyPolicy, refuseLockout } from './key-policies.js';
 import { keyId, seconds } from './members.js';
 
 const DAY_MS = 86_400_000;
@@ -22,14 +21,9 @@ const createRequest = z.object({
 
 const keyRequest = z.object({ KeyId: keyId });
 
-const deletionRequest = z.object({ KeyId: keyId, PendingWindowInDays: z.int().min(7).max(30).optional() });
+const descriptionRequest = z.object({ KeyId: keyId, Description: z.string().max(8_192) });
 
-const policyRequest = z.object({
-  KeyId: keyId,
-  PolicyName: z.literal('default').optional(),
-  Policy: z.string(),
-  BypassPolicyLockoutSafetyCheck: z.boolean().optional(),
-});
+const deletionRequest = z.object({ KeyId: keyId, PendingWindowInDays: z.int().min(7).max(30).optional() });
 
 export const createKey: Operation = (call) => {
   call.authorize('*');
@@ -48,6 +42,12 @@ export const createKey: Operation = (call) => {
 export const describeKey: Operation = (call) => {
   const { KeyId } = call.parse(keyRequest);
   return { KeyMetadata: metadata(call, call.useKey(KeyId, { state: 'any' })) };
+};
+
+export const updateKeyDescription: Operation = (call) => {
+  const { KeyId, Description: description } = call.parse(descriptionRequest);
+  call.keys.put({ ...call.useKey(KeyId, { state: 'not-pending' }), description });
+  return {};
 };
 
 export const enableKey: Operation = (call) => setState(call, 'Enabled');
@@ -72,15 +72,6 @@ export const cancelKeyDeletion: Operation = (call) => {
   const key = call.useKey(KeyId, { state: 'pending' });
   call.keys.put({ ...key, state: 'Disabled', deletionDate: null });
   return { KeyId: call.arnOf(key) };
-};
-
-export const putKeyPolicy: Operation = (call) => {
-  const input = call.parse(policyRequest);
-  const key = call.useKey(input.KeyId, { state: 'any' });
-  const policy = parseKeyPolicy(input.Policy);
-  if (input.BypassPolicyLockoutSafetyCheck !== true) refuseLockout(call, key, policy);
-  call.keys.put({ ...key, policy });
-  return {};
 };
 
 export const getPublicKey: Operation = (call) => {
@@ -125,26 +116,4 @@ function metadata(call: Call, key: StoredKey): Readonly<Record<string, unknown>>
     MultiRegion: false,
     ...(key.spec === 'SYMMETRIC_DEFAULT' ? { CurrentKeyMaterialId: currentMaterial(key).id } : {}),
   };
-}
-
-function parseKeyPolicy(text: string): PolicyDocument {
-  let json: unknown;
-  try {
-    json = JSON.parse(text);
-  } catch {
-    throw new AwsException('MalformedPolicyDocumentException', 'The policy is not JSON.');
-  }
-  const parsed = keyPolicy.safeParse(json);
-  if (parsed.success) return parsed.data;
-  throw new AwsException('MalformedPolicyDocumentException', describeIssues(parsed.error));
-}
-
-/** AWS's lockout check: who sets a key policy must be able to set the next one. */
-function refuseLockout(call: Call, key: StoredKey, policy: PolicyDocument): void {
-  if (!call.wouldAllow(key, policy, 'PutKeyPolicy')) {
-    throw new AwsException(
-      'MalformedPolicyDocumentException',
-      'The new key policy will not allow you to update the key policy in the future.',
-    );
-  }
 }

@@ -39,7 +39,11 @@ export const verifyMac: Operation = (call) => {
 
 function computeMac<T extends z.infer<typeof macRequest>>(call: Call, request: z.ZodType<T>) {
   const input = call.parse(request);
-  const key = call.useKey(input.KeyId, { usage: 'GENERATE_VERIFY_MAC', state: 'enabled' });
+  const key = call.useKey(input.KeyId, {
+    usage: 'GENERATE_VERIFY_MAC',
+    state: 'enabled',
+    conditions: [['kms:macalgorithm', [input.MacAlgorithm]]],
+  });
   const digest = DIGESTS.get(input.MacAlgorithm);
   if (digest === undefined || !SPECS[key.spec].algorithms.MacAlgorithms?.includes(input.MacAlgorithm)) {
     throw new AwsException(

@@ -1,4 +1,4 @@
-/** EnableKeyRotation, GetKeyRotationStatus, RotateKeyOnDemand. */
+/** EnableKeyRotation, DisableKeyRotation, GetKeyRotationStatus, RotateKeyOnDemand. */
 import { z } from 'zod';
 import type { Call, Operation } from '../call.js';
 import { AwsException } from '../exceptions.js';
@@ -20,6 +20,12 @@ export const enableKeyRotation: Operation = (call) => {
   const { KeyId, RotationPeriodInDays: periodDays = 365 } = call.parse(rotationRequest);
   const key = useSymmetricKey(call, KeyId, 'enabled');
   call.keys.put({ ...key, rotation: { periodDays, next: call.now + periodDays * DAY_MS } });
+  return {};
+};
+
+export const disableKeyRotation: Operation = (call) => {
+  const { KeyId } = call.parse(rotationRequest);
+  call.keys.put({ ...useSymmetricKey(call, KeyId, 'enabled'), rotation: null });
   return {};
 };
 

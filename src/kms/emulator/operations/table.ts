@@ -1,12 +1,13 @@
 /** Every operation of the emulator, by its name in the protocol. */
 import type { Operation } from '../call.js';
-import { createAlias, listAliases } from './aliases.js';
+import { createAlias, deleteAlias, listAliases, updateAlias } from './aliases.js';
 import {
   generateDataKey,
   generateDataKeyPairWithoutPlaintext,
   generateDataKeyWithoutPlaintext,
 } from './data-keys.js';
 import { decrypt, encrypt, reEncrypt } from './encryption.js';
+import { getKeyPolicy, putKeyPolicy } from './key-policies.js';
 import {
   cancelKeyDeletion,
   createKey,
@@ -14,26 +15,40 @@ import {
   disableKey,
   enableKey,
   getPublicKey,
-  putKeyPolicy,
   scheduleKeyDeletion,
+  updateKeyDescription,
 } from './keys.js';
 import { generateMac, verifyMac } from './macs.js';
-import { enableKeyRotation, getKeyRotationStatus, rotateKeyOnDemand } from './rotation.js';
+import {
+  disableKeyRotation,
+  enableKeyRotation,
+  getKeyRotationStatus,
+  rotateKeyOnDemand,
+} from './rotation.js';
+import { listResourceTags, tagResource, untagResource } from './tags.js';
 
 export const OPERATIONS: ReadonlyMap<string, Operation> = new Map([
   ['CreateKey', createKey],
   ['DescribeKey', describeKey],
+  ['UpdateKeyDescription', updateKeyDescription],
   ['EnableKey', enableKey],
   ['DisableKey', disableKey],
   ['ScheduleKeyDeletion', scheduleKeyDeletion],
   ['CancelKeyDeletion', cancelKeyDeletion],
   ['PutKeyPolicy', putKeyPolicy],
+  ['GetKeyPolicy', getKeyPolicy],
   ['GetPublicKey', getPublicKey],
   ['CreateAlias', createAlias],
+  ['UpdateAlias', updateAlias],
+  ['DeleteAlias', deleteAlias],
   ['ListAliases', listAliases],
   ['EnableKeyRotation', enableKeyRotation],
+  ['DisableKeyRotation', disableKeyRotation],
   ['GetKeyRotationStatus', getKeyRotationStatus],
   ['RotateKeyOnDemand', rotateKeyOnDemand],
+  ['TagResource', tagResource],
+  ['UntagResource', untagResource],
+  ['ListResourceTags', listResourceTags],
   ['Encrypt', encrypt],
   ['Decrypt', decrypt],
   ['ReEncrypt', reEncrypt],
