@@ -88,7 +88,8 @@ export function isAcceptedAtAll({ byteOne, parts }: CellGroup<Opening>): boolean
 
 /** For cells that no column of the group accepts. */
 export function refuseCells({ byteOne, parts }: CellGroup<Opening>): void {
-  for (const { of: opening, rows } of parts) failRows(opening, rows, notAccepted(opening, byteOne));
+  for (const { of: opening, rows } of parts)
+    failRows(opening, rows, notAccepted(opening.column, byteOne, opening.options.accept));
 }
 
 /** For cells whose key is not to be had. */
