@@ -102,7 +102,13 @@ export interface KekProvider {
    * @throws as `start`.
    */
   startWriteOnly(scopes: readonly KeyScope[], emit: (event: FieldSealEvent) => void): Promise<void>;
-  /** Names of the KEKs that may wrap new keys of the purpose; at least one. */
+  /**
+   * Instead of `start`, for a process that only opens: KEKs that are configured by the names that stand in wraps (ARNs)
+   * are taken as they are, so that nothing but Decrypt is needed; other names are resolved. Afterwards `keks` gives none.
+   * @throws as `start`.
+   */
+  startReadOnly(purposes: readonly string[], emit: (event: FieldSealEvent) => void): Promise<void>;
+  /** Names of the KEKs that may wrap new keys of the purpose; at least one, unless started read-only. */
   keks(purpose: string): readonly string[];
   /** Names of the KEKs that may unwrap: those of `keks` and the retired ones. */
   openKeks(purpose: string): readonly string[];

@@ -29,8 +29,7 @@ export async function resolveKeks(
   purpose: string,
   emit: (event: FieldSealEvent) => void,
 ): Promise<PurposeKeks> {
-  const names = settings.keks.get(purpose);
-  if (names === undefined) throw optionError(`awsKms.keks.${purpose}`, 'a list of at least 1', 'nothing');
+  const names = namesOf(settings, purpose);
   const [wrapping, retired] = await Promise.all([
     Promise.all(names.map((name) => resolveWrapping(calls, name, purpose))),
     Promise.all(
@@ -41,6 +40,31 @@ export async function resolveKeks(
     wrapping: [...new Set(wrapping)],
     unwrapping: new Set([...wrapping, ...retired.filter((arn) => arn !== undefined)]),
   };
+}
+
+/**
+ * For a process that only opens, which may not describe a KEK: an ARN is taken at its word, since the KMS refuses a wrap
+ * that is of another KEK. KEKs that no longer wrap, or are gone, open or fail by themselves.
+ * @throws ConfigError `ERR_CONFIG_OPTION` when the purpose has no KEK; KmsError for a name that has to be resolved.
+ */
+export async function resolveReadOnly(
+  calls: AwsCalls,
+  settings: AwsKmsSettings,
+  purpose: string,
+  emit: (event: FieldSealEvent) => void,
+): Promise<PurposeKeks> {
+  const names = [...namesOf(settings, purpose), ...(settings.openKeks.get(purpose) ?? [])];
+  const arns = await Promise.all(
+    names.map((name) => (isKeyArn(name) ? name : resolveRetired(calls, name, purpose, emit))),
+  );
+  return { wrapping: [], unwrapping: new Set(arns.filter((arn) => arn !== undefined)) };
+}
+
+/** @throws ConfigError `ERR_CONFIG_OPTION` when the purpose has no KEK. */
+export function namesOf(settings: AwsKmsSettings, purpose: string): readonly string[] {
+  const names = settings.keks.get(purpose);
+  if (names !== undefined) return names;
+  throw optionError(`awsKms.keks.${purpose}`, 'a list of at least 1', 'nothing');
 }
 
 async function resolveWrapping(calls: AwsCalls, name: string, purpose: string): Promise<string> {

@@ -1,9 +1,9 @@
 /** The KEKs of a process that may make envelope keys and nothing else: it may not even describe a KEK. */
-import { optionError } from '../keys/options.js';
 import type { KeyScope } from '../keys/ports.js';
 import { answerOf } from './aws-calls.js';
 import type { AwsCalls } from './aws-calls.js';
 import { generateDataKey } from './aws-data-keys.js';
+import { namesOf } from './aws-keks.js';
 import type { PurposeKeks } from './aws-keks.js';
 import type { AwsKmsSettings } from './aws-options.js';
 import { envelopeContext } from './wrap-context.js';
@@ -18,10 +18,7 @@ export async function resolveWriteOnly(
   settings: AwsKmsSettings,
   scope: KeyScope,
 ): Promise<PurposeKeks> {
-  const names = settings.keks.get(scope.purpose);
-  if (names === undefined)
-    throw optionError(`awsKms.keks.${scope.purpose}`, 'a list of at least 1', 'nothing');
-  const arns = await Promise.all(names.map((name) => arnOf(calls, name, scope)));
+  const arns = await Promise.all(namesOf(settings, scope.purpose).map((name) => arnOf(calls, name, scope)));
   return { wrapping: [...new Set(arns)], unwrapping: new Set() };
 }
 

@@ -16,7 +16,7 @@ import { PAIR_SIZE, ROOT_SIZE } from './aws-answers.js';
 import type { KeySize } from './aws-answers.js';
 import { answerOf, AwsCalls, loadAwsSdk } from './aws-calls.js';
 import { generateDataKey } from './aws-data-keys.js';
-import { resolveKeks } from './aws-keks.js';
+import { resolveKeks, resolveReadOnly } from './aws-keks.js';
 import type { PurposeKeks } from './aws-keks.js';
 import { parseAwsKmsOptions } from './aws-options.js';
 import type { AwsKmsOptions, AwsKmsSettings } from './aws-options.js';
@@ -67,6 +67,16 @@ class AwsKms implements KekProvider {
     await Promise.all(
       scopes.map(async (scope) => {
         this.#keks.set(scope.purpose, await resolveWriteOnly(calls, this.#settings, scope));
+      }),
+    );
+  }
+
+  async startReadOnly(purposes: readonly string[], emit: (event: FieldSealEvent) => void): Promise<void> {
+    const calls = await this.#connect(emit);
+    this.#wraps = new AwsWraps(calls, this.#settings.parallelUnwraps);
+    await Promise.all(
+      purposes.map(async (purpose) => {
+        this.#keks.set(purpose, await resolveReadOnly(calls, this.#settings, purpose, emit));
       }),
     );
   }

@@ -1,7 +1,9 @@
 /** Keys from a KMS alone, for envelope delivery: every cell carries its data key, and there is no key store. */
 import { ConfigError, KeyError } from '../errors.js';
 import { objectWith, parseOptions } from '../keys/options.js';
+import type { FieldSealEvent } from '../keys/events.js';
 import type {
+  Access,
   EnvelopeKey,
   HandedOutKey,
   KekProvider,
@@ -22,6 +24,7 @@ const OPTIONS = {
   kms: objectWith<KekProvider>('a KEK provider, such as awsKms(…)', [
     'start',
     'startWriteOnly',
+    'startReadOnly',
     'generateEnvelope',
     'unwrapEnvelope',
     'close',
@@ -29,13 +32,29 @@ const OPTIONS = {
 };
 
 /**
- * Keys for purposes of envelope delivery. A write-only process needs GenerateDataKey, one that reads Decrypt and, to
- * resolve names of KEKs, DescribeKey. It has no index keys. One source serves one field seal.
+ * Keys for purposes of envelope delivery. A write-only process needs GenerateDataKey alone, a read-only one Decrypt (and
+ * DescribeKey for KEKs that are not named by their ARN), a process that does both all three. It has no index keys. One
+ * source serves one field seal.
  * @throws ConfigError `ERR_CONFIG_OPTION`; `start` also for a purpose of another delivery.
  */
 export function kmsSource(options: KmsSourceOptions): KeySource {
   return new KmsSource(parseOptions(OPTIONS, options, 'kmsSource').kms);
 }
+
+type Start = (
+  kms: KekProvider,
+  scopes: readonly KeyScope[],
+  emit: (event: FieldSealEvent) => void,
+) => Promise<void>;
+
+const purposesOf = (scopes: readonly KeyScope[]): string[] => scopes.map(({ purpose }) => purpose);
+
+/** Each asks the KMS for no more than its process may do. */
+const START: Readonly<Record<Access, Start>> = {
+  'read-write': (kms, scopes, emit) => kms.start(purposesOf(scopes), emit),
+  'read-only': (kms, scopes, emit) => kms.startReadOnly(purposesOf(scopes), emit),
+  'write-only': (kms, scopes, emit) => kms.startWriteOnly(scopes, emit),
+};
 
 class KmsSource implements KeySource {
   readonly #kms: KekProvider;
@@ -56,14 +75,13 @@ class KmsSource implements KeySource {
     for (const { purpose, delivery } of context.policies.values()) {
       if (delivery !== 'envelope') throw needsKeyStore(purpose, delivery);
     }
-    const purposes = [...context.policies.keys()];
-    const emit = context.emit.bind(context);
-    await (context.access === 'write-only'
-      ? this.#kms.startWriteOnly(
-          purposes.map((purpose) => this.#scope(purpose)),
-          emit,
-        )
-      : this.#kms.start(purposes, emit));
+    await START[context.access](
+      this.#kms,
+      [...context.policies.keys()].map((purpose) => this.#scope(purpose)),
+      (event) => {
+        context.emit(event);
+      },
+    );
   }
 
   makeEnvelopeKey(purpose: string): Promise<EnvelopeKey> {

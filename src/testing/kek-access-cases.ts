@@ -50,6 +50,17 @@ export const kekAccessCases: readonly KekProviderCase[] = [
     const starting = provider.startWriteOnly([scopeOf('unheard-of')], () => undefined);
     await rejectsWith('ERR_CONFIG_OPTION', starting);
   }),
+  unstartedCase('started read-only, opens what others wrapped and makes nothing', async (fixture) => {
+    const { provider, purpose } = fixture;
+    await provider.startReadOnly([purpose], () => undefined);
+    assert.deepEqual(provider.keks(purpose), []);
+    const [kek] = provider.openKeks(purpose);
+    await rejectsWith('ERR_KMS_KEK_NOT_CONFIGURED', provider.generateEnvelope(kek!, scopeOf(purpose)));
+    await rejectsWith(
+      'ERR_KMS_WRAP_REFUSED',
+      provider.unwrapEnvelope(kek!, Buffer.alloc(184, 1), scopeOf(purpose)),
+    );
+  }),
   kekCase('refuses everything once it is closed, and still tells its calls', async (started) => {
     const { provider, kek, scope, purpose } = started;
     const { wrapped } = await provider.generateEnvelope(kek, scope);

@@ -1,4 +1,5 @@
 /** Two tiers over one database: roles with the rights of each, and principals with the policies of each. */
+import { DescribeKeyCommand, KMSClient } from '@aws-sdk/client-kms';
 import { DataSource } from 'typeorm';
 import { startKmsEmulator, type KmsEmulator } from '../../src/kms/emulator/emulator.js';
 import type { PolicyStatement } from '../../src/kms/emulator/policy-file.js';
@@ -31,10 +32,7 @@ const ENVELOPES = {
 
 const STATEMENTS: Readonly<Record<string, readonly PolicyStatement[]>> = {
   web: [{ Effect: 'Allow', Action: 'kms:GenerateDataKey', Resource: '*', Condition: ENVELOPES }],
-  payment: [
-    { Effect: 'Allow', Action: 'kms:Decrypt', Resource: '*', Condition: ENVELOPES },
-    { Effect: 'Allow', Action: 'kms:DescribeKey', Resource: '*' },
-  ],
+  payment: [{ Effect: 'Allow', Action: 'kms:Decrypt', Resource: '*', Condition: ENVELOPES }],
   'key-service': [{ Effect: 'Allow', Action: 'kms:*', Resource: '*' }],
 };
 
@@ -71,6 +69,7 @@ export async function openTiers(): Promise<Tiers> {
     freshDatabase(),
   ]);
   await createTables(database);
+  const arns = await arnsOf(kms);
   const web = await newRole(database, 'INSERT ON cards', 'SELECT (id, serial, pan_mask) ON cards');
   const payment = await newRole(database, 'SELECT, UPDATE ON cards');
   return {
@@ -79,7 +78,7 @@ export async function openTiers(): Promise<Tiers> {
       region: kms.region,
       endpoint: kms.endpoint,
       credentials: kms.credentials(principal),
-      keks: KEKS,
+      keks: principal === 'payment' ? arns : KEKS,
     }),
     close: async () => {
       await web.drop();
@@ -87,6 +86,20 @@ export async function openTiers(): Promise<Tiers> {
       await Promise.all([kms.close(), database.drop()]);
     },
   };
+}
+
+/** Who may do nothing but Decrypt has to know the ARNs. */
+async function arnsOf(kms: KmsEmulator): Promise<Readonly<Record<string, readonly string[]>>> {
+  const { region, endpoint } = kms;
+  const client = new KMSClient({ region, endpoint, credentials: kms.credentials('key-service') });
+  const arnOf = async (KeyId: string): Promise<string> =>
+    (await client.send(new DescribeKeyCommand({ KeyId }))).KeyMetadata!.Arn!;
+  const entries = Object.entries(KEKS).map(async ([purpose, names]) => {
+    return [purpose, await Promise.all(names.map(arnOf))] as const;
+  });
+  const arns = Object.fromEntries(await Promise.all(entries));
+  client.destroy();
+  return arns;
 }
 
 /** As a migration does, which has no key. */

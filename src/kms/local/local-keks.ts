@@ -20,7 +20,7 @@ import { isLocalKekName } from './local-kek.js';
 import type { LocalKek } from './local-kek.js';
 import { parseLocalKeksOptions } from './local-options.js';
 import type { LocalKeksOptions, LocalKeksSettings } from './local-options.js';
-import { readPurposeKeks, readWriteOnlyKeks } from './purpose-keks.js';
+import { readPurposeKeks, readReadOnlyKeks, readWriteOnlyKeks } from './purpose-keks.js';
 import type { PurposeKeks } from './purpose-keks.js';
 
 export type { LocalKeksOptions } from './local-options.js';
@@ -63,6 +63,10 @@ class LocalKeks implements KekProvider {
     this.#writeOnly = true;
     const purposes = scopes.map(({ purpose }) => purpose);
     return this.#start(purposes, emit, (purpose) => readWriteOnlyKeks(this.#settings, purpose));
+  }
+
+  startReadOnly(purposes: readonly string[], emit: (event: FieldSealEvent) => void): Promise<void> {
+    return this.#start(purposes, emit, (purpose) => readReadOnlyKeks(this.#settings, purpose, emit));
   }
 
   keks(purpose: string): readonly string[] {

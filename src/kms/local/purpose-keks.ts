@@ -50,6 +50,15 @@ export async function readWriteOnlyKeks(settings: LocalKeksSettings, purpose: st
   };
 }
 
+/** Reads all key files of a purpose, for a process that makes no key. @throws as {@link readPurposeKeks}. */
+export async function readReadOnlyKeks(
+  settings: LocalKeksSettings,
+  purpose: string,
+  emit: (event: FieldSealEvent) => void,
+): Promise<PurposeKeks> {
+  return { ...(await readPurposeKeks(settings, purpose, emit)), wrapping: new Map<string, LocalKek>() };
+}
+
 async function readWrapping(settings: LocalKeksSettings, purpose: string): Promise<LocalKek[]> {
   const paths = settings.keks.get(purpose);
   if (paths === undefined) throw optionError(`localKeks.keks.${purpose}`, 'a list of at least 1', 'nothing');
