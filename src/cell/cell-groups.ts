@@ -113,7 +113,7 @@ function isOf<C>(seen: Seen<C>, purpose: string, cell: Uint8Array, end: number):
 
 /** One call into the platform costs less than a loop over a hundred bytes; most other heads differ in their last. Measured. */
 function hasHead<C>({ head }: Seen<C>, cell: Uint8Array, end: number): boolean {
-  return head.length === end && head[end - 1] === cell[end - 1] && head.compare(cell, 0, end) === 0;
+  return head[end - 1] === cell[end - 1] && head.compare(cell, 0, end) === 0;
 }
 
 function viewOf(cell: Uint8Array, from: number, to: number): Buffer {

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { CellGroups } from '../../src/cell/cell-groups.js';
 import { kekRefOf } from '../../src/cell/delivery-header.js';
 import { byteOneOf, fingerprintOf, parseCell } from '../../src/cell/format.js';
-import { KEY_OF, sealOne, someColumn, someEnvelopeKey, someKey } from './fixtures.js';
+import { ALL_DELIVERIES, KEY_OF, sealOne, someColumn, someEnvelopeKey, someKey } from './fixtures.js';
 
 /** Of one column, with the rows of each group. */
 function group(cells: readonly Buffer[]) {
@@ -25,8 +25,8 @@ describe('cell groups', () => {
     ]);
   });
 
-  test('keeps the columns of one key together, and purposes apart', () => {
-    const cell = sealOne('1', { key: someKey() });
+  test.each(ALL_DELIVERIES)('keeps the columns of one %s key together, and purposes apart', (delivery) => {
+    const cell = sealOne('1', { key: KEY_OF[delivery]() });
     const [pan, holder] = [{ column: someColumn() }, { column: someColumn({ field: 'holder' }) }];
     const other = { column: someColumn({ purpose: 'personal-data' }) };
     const groups = new CellGroups();

@@ -66,9 +66,11 @@ describe.each(SUITE_NAMES)('openCells with %s', (suite) => {
 
   test('refuses a cell whose fingerprint was changed, even with the key that sealed it', () => {
     const key = someKey();
-    const cell = sealOne('x', { key, suite });
+    const sealing = { key, suite, column }; // the one column: what is kept for it must not open the cell
+    const cell = sealOne('x', sealing);
+    expect(openOne(cell, sealing)).toBe('x');
     cell[17]! ^= 1;
-    expect(openOne(cell, { key, suite })).toMatchObject(FAILED);
+    expect(openOne(cell, sealing)).toMatchObject(FAILED);
   });
 
   test('refuses a suite that the policy does not accept, before it touches the key', () => {
