@@ -28,7 +28,7 @@ export function sealSession(publicKey: PublicKey, owner: KeyOwner): DataKey {
 
 /**
  * The session key of a cell, from its delivery header. Undefined when the header was changed or is not for this pair and
- * owner. It proves nothing about who sealed it: public keys are public. About 0.3 ms.
+ * owner. It proves nothing about who sealed it: public keys are public. About 0.5 ms.
  * @param owner The one that the private key was parsed for.
  * @throws KeyError `ERR_KEY_CLOSED`, and `ERR_KEY_COMMITMENT` for a session key of another size than 32 bytes;
  * ConfigError `ERR_CONFIG_FIELD`
