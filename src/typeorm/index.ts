@@ -1,4 +1,6 @@
 /** fieldseal for TypeORM. */
+export { fillBlindIndexes } from './fill-blind-indexes.js';
+export type { FilledIndexes, FillOptions } from './fill-blind-indexes.js';
 export { attachFieldSeal } from './attach.js';
 export type { AttachOptions } from './attach.js';
 export type { BlindIndexOptions, EncryptedOptions, PreviousOptions } from './declaration.js';
