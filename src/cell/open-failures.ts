@@ -40,7 +40,7 @@ export function notAccepted(column: CellColumn, { suite, delivery }: ByteOne, ac
   const [what, advice] = suites.includes(suite.suite)
     ? [
         `delivery ${delivery}, and the purpose opens ${deliveries.join(', ')}`,
-        'compare its delivery with that of whoever sealed the cell',
+        'add it to accept.deliveries where such cells are expected',
       ]
     : [
         `suite ${suite.suite}, and the purpose opens ${suites.join(', ')}`,

@@ -139,8 +139,7 @@ class FieldSealWork {
   }
 
   /** What sealing needs. Without index keys where only writes are allowed. */
-  sealing(access: Access): SealRowsParts | undefined {
-    if (access === 'read-only') return undefined;
+  sealing(access: Access): SealRowsParts {
     return {
       columns: this.columns,
       pools: this.keys.pools,
@@ -176,7 +175,7 @@ class AccessedFieldSeal implements FieldSeal {
   readonly application: string;
   readonly environment: string;
   readonly #work: FieldSealWork;
-  readonly #sealing: SealRowsParts | undefined;
+  readonly #sealing: SealRowsParts;
   readonly #opening: OpenPageParts | undefined;
 
   constructor(work: FieldSealWork, access: Access) {
@@ -195,11 +194,11 @@ class AccessedFieldSeal implements FieldSeal {
   }
 
   async prepare(rows: readonly ValuesOfColumn[]): Promise<PreparedKeys> {
-    return prepareKeys(this.#sealingParts().writers, rows);
+    return prepareKeys(this.#sealingParts(rows).writers, rows);
   }
 
   sealRows(rows: readonly ValuesOfColumn[], prepared?: PreparedKeys): readonly SealedColumn[] {
-    return sealRows(this.#sealingParts(), rows, StatementKeys.of(prepared));
+    return sealRows(this.#sealingParts(rows), rows, StatementKeys.of(prepared));
   }
 
   searchIndexes(column: FieldColumn, value: unknown): readonly Buffer[] {
@@ -301,9 +300,10 @@ class AccessedFieldSeal implements FieldSeal {
     return `FieldSeal ${inspect(this.toJSON(), { breakLength: Infinity })}`;
   }
 
-  #sealingParts(): SealRowsParts {
+  /** A statement without a value for any encrypted field seals nothing. */
+  #sealingParts(rows?: readonly ValuesOfColumn[]): SealRowsParts {
     this.#work.assertOpen();
-    if (this.#sealing !== undefined) return this.#sealing;
+    if (this.access !== 'read-only' || rows?.every(isWithoutValues)) return this.#sealing;
     throw new SealError(
       'ERR_SEAL_READ_ONLY',
       'This field seal only reads; seal where one is attached that may write.',
@@ -319,6 +319,9 @@ class AccessedFieldSeal implements FieldSeal {
     );
   }
 }
+
+const isWithoutValues = ({ values }: ValuesOfColumn): boolean =>
+  values.every((value) => value === null || value === undefined);
 
 /**
  * With the index key, whoever takes a web tier over finds a card number by its first and last digits in a third of a

@@ -83,10 +83,19 @@ function rightsOfTier(settings: PolicySettings, tier: keyof typeof BY_PURPOSE): 
       sid: words(`${tier}-${purpose.name}`) + right.sid,
     })),
   );
-  // A KEK's metadata, which `awsKms` asks for when it starts: that the key is there, enabled and of the right kind.
-  const keks = keysOf(rights).filter((arn) => settings.purposes.every(({ macKey }) => macKey !== arn));
+  const keks = described(settings, tier, rights);
   const describe = { tier, sid: `${words(tier)}Start`, actions: ['kms:DescribeKey'], keys: keks };
   return [...when(keks.length > 0, describe), ...rights];
+}
+
+/**
+ * A KEK's metadata, which `awsKms` asks for when it starts for a key store: that the key is there, enabled and of the
+ * right kind. A process that only writes asks nothing, nor does one that only opens under KEKs named by ARN.
+ */
+function described({ purposes }: PolicySettings, tier: Tier, rights: readonly Right[]): readonly string[] {
+  const hasKeyStore = purposes.some(({ stored }) => stored.length > 0);
+  if (tier === 'web' || !hasKeyStore) return [];
+  return keysOf(rights).filter((arn) => purposes.every(({ macKey }) => macKey !== arn));
 }
 
 /** IAM wants each Sid once in a document. */

@@ -63,7 +63,7 @@ describe('the table of settings', () => {
       const own = policy[setting] ?? policy[`${setting}Ms`];
       if (shown === 'none') expect(own).toBeUndefined();
       else if (shown === 'one pool.lifetime') expect(own).toBe(policy['pool.lifetimeMs']);
-      else if (shown === 'the suite') expect(own).toEqual([policy.suite]);
+      else if (shown.startsWith('the ')) expect(own).toEqual([policy[shown.slice('the '.length)]]);
       else expect(own).toEqual(valueOf(shown));
     },
   );

@@ -110,6 +110,16 @@ describe('a read-only process', () => {
     expect(pooled.seal.stats().pools).toEqual({});
   });
 
+  it('takes part in statements that seal nothing', async () => {
+    const { seal } = await bench({ access: 'read-only' });
+    const column = seal.column({ purpose: PURPOSE, entity: 'cards', field: 'pan', codec: 'string' });
+    const rows = [{ column, values: [undefined, null] }];
+    expect(seal.sealRows(rows, await seal.prepare(rows))[0]!.cells).toEqual([null, null]);
+    const sealing = [{ column, values: [undefined, PAN] }];
+    await rejection(seal.prepare(sealing), 'ERR_SEAL_READ_ONLY');
+    thrown(() => seal.sealRows(sealing), 'ERR_SEAL_READ_ONLY');
+  });
+
   it('writes indexes of its own where they may come later and a process reads and writes', async () => {
     const { seal } = await openBench(LATER);
     const column = seal.column({
