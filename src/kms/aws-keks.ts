@@ -55,7 +55,7 @@ export async function resolveReadOnly(
 ): Promise<PurposeKeks> {
   const names = [...namesOf(settings, purpose), ...(settings.openKeks.get(purpose) ?? [])];
   const arns = await Promise.all(
-    names.map((name) => (isKeyArn(name) ? name : resolveRetired(calls, name, purpose, emit))),
+    names.map(async (name) => (isKeyArn(name) ? name : resolveRetired(calls, name, purpose, emit))),
   );
   return { wrapping: [], unwrapping: new Set(arns.filter((arn) => arn !== undefined)) };
 }

@@ -92,7 +92,7 @@ describe('rows under data keys of their own', () => {
     await payers().update({ id: payer.id }, { name: 'Grace' });
     expect((await found(payer.id)).name).toBe('Grace');
     const pan = newPan();
-    await payers().upsert({ ...payer, pan }, ['id']);
+    await payers().upsert(Object.assign(payer, { pan }), ['id']);
     expect(await found(payer.id)).toMatchObject({ pan, name: 'Ada' });
   });
 
