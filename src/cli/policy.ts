@@ -3,7 +3,7 @@ import { Command, Option } from 'commander';
 import type { DataSource } from 'typeorm';
 import { ConfigError, isFieldSealError } from '../errors.js';
 import { describeValue, optionError } from '../keys/options.js';
-import type { FieldTable } from '../policy/column-rights.js';
+import type { EncryptedTable } from '../keys/encrypted-table.js';
 import { FORMATS, printPolicies, type Format } from '../policy/print.js';
 import { parseSettings, TIERS, type Tier } from '../policy/settings.js';
 import { DEFAULT_CONFIG, loadConfigModule } from './config-module.js';
@@ -44,7 +44,7 @@ async function policy({ config, format, tier }: PolicyFlags): Promise<void> {
   process.stdout.write(printPolicies(format, { settings, tables, tier }));
 }
 
-async function tablesOf(dataSource: unknown): Promise<readonly FieldTable[]> {
+async function tablesOf(dataSource: unknown): Promise<readonly EncryptedTable[]> {
   if (!isPostgres(dataSource)) {
     throw optionError(
       'dataSource',

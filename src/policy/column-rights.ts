@@ -1,28 +1,6 @@
 /** Which rights on which columns of an encrypted table a tier needs. */
+import type { EncryptedField, EncryptedTable } from '../keys/encrypted-table.js';
 import type { DatabaseRoles, Purpose } from './settings.js';
-
-/** An encrypted field, by the names of its columns. */
-export interface FieldColumns {
-  /** Entity and property, for messages. */
-  readonly label: string;
-  readonly purpose: string;
-  readonly cell: string;
-  readonly key: string;
-  readonly index: string | undefined;
-  readonly mask: string | undefined;
-}
-
-/** A table of the application with at least one encrypted field. */
-export interface FieldTable {
-  readonly schema: string | undefined;
-  readonly name: string;
-  readonly fields: readonly FieldColumns[];
-  /** Columns that belong to no field, those of the primary key included. */
-  readonly plain: readonly string[];
-  readonly primary: readonly string[];
-  /** Columns whose values a sequence makes. */
-  readonly numbered: readonly string[];
-}
 
 export type DatabaseTier = Exclude<keyof DatabaseRoles, 'keyService'>;
 
@@ -30,8 +8,8 @@ export type DatabaseTier = Exclude<keyof DatabaseRoles, 'keyService'>;
 interface FieldRights {
   /** Whether it can seal values of the purpose, and so insert rows. */
   readonly seals: (purpose: Purpose) => boolean;
-  readonly reads: (field: FieldColumns, purpose: Purpose) => readonly (string | undefined)[];
-  readonly updates: (field: FieldColumns, purpose: Purpose) => readonly (string | undefined)[];
+  readonly reads: (field: EncryptedField, purpose: Purpose) => readonly (string | undefined)[];
+  readonly updates: (field: EncryptedField, purpose: Purpose) => readonly (string | undefined)[];
   /** Whether it may change plain columns of rows that are there. */
   readonly updatesPlain: boolean;
 }
@@ -76,8 +54,8 @@ export interface ColumnRights {
 /** @param purposeOf The purpose of a field. */
 export function columnRights(
   tier: DatabaseTier,
-  table: FieldTable,
-  purposeOf: (field: FieldColumns) => Purpose,
+  table: EncryptedTable,
+  purposeOf: (field: EncryptedField) => Purpose,
 ): ColumnRights {
   const { seals, reads, updates, updatesPlain } = RIGHTS[tier];
   const of = (columns: typeof reads): readonly string[] =>

@@ -3,7 +3,8 @@ import { ConfigError } from '../errors.js';
 import { optionError } from '../keys/options.js';
 import { storeGrants } from '../store/grants.js';
 import { quoteName } from '../store/quoting.js';
-import { columnRights, type DatabaseTier, type FieldColumns, type FieldTable } from './column-rights.js';
+import type { EncryptedField, EncryptedTable } from '../keys/encrypted-table.js';
+import { columnRights, type DatabaseTier } from './column-rights.js';
 import { sequenceName } from './sequence-name.js';
 import type { PolicySettings, Purpose, Tier } from './settings.js';
 
@@ -24,7 +25,7 @@ const DATABASE_TIERS: readonly DatabaseTier[] = ['web', 'payment'];
  */
 export function grants(
   settings: PolicySettings,
-  tables: readonly FieldTable[] | undefined,
+  tables: readonly EncryptedTable[] | undefined,
   tier?: Tier,
 ): Grants {
   if (settings.database === undefined)
@@ -42,14 +43,14 @@ export function grants(
   };
 }
 
-function needed(tables: readonly FieldTable[] | undefined): readonly FieldTable[] {
+function needed(tables: readonly EncryptedTable[] | undefined): readonly EncryptedTable[] {
   if (tables !== undefined) return tables;
   throw optionError('dataSource', 'a DataSource over the entities, to take the tables from', 'nothing');
 }
 
 function tierGrants(
   settings: PolicySettings,
-  tables: readonly FieldTable[],
+  tables: readonly EncryptedTable[],
   tier: DatabaseTier,
   role: string,
 ): readonly string[] {
@@ -65,7 +66,7 @@ function tierGrants(
 /** A right on a whole table would outlive one on some of its columns, so all that was granted before goes first. */
 function tableGrants(
   settings: PolicySettings,
-  table: FieldTable,
+  table: EncryptedTable,
   tier: DatabaseTier,
   to: string,
 ): readonly string[] {
@@ -97,7 +98,7 @@ function keyStoreGrants(settings: PolicySettings, tier: Tier | undefined): reado
   ];
 }
 
-function purposeOf({ purposes }: PolicySettings, { label, purpose }: FieldColumns): Purpose {
+function purposeOf({ purposes }: PolicySettings, { label, purpose }: EncryptedField): Purpose {
   const found = purposes.find(({ name }) => name === purpose);
   if (found !== undefined) return found;
   throw new ConfigError(
@@ -111,7 +112,7 @@ function inTransaction(statements: readonly string[]): string {
   return ['BEGIN;', ...statements.map((statement) => statement.trimEnd()), 'COMMIT;', ''].join('\n');
 }
 
-function qualified({ schema }: FieldTable, name: string): string {
+function qualified({ schema }: EncryptedTable, name: string): string {
   return schema === undefined ? quoteName(name) : `${quoteName(schema)}.${quoteName(name)}`;
 }
 

@@ -1,5 +1,5 @@
 /** The documents as text, in the formats of `fieldseal policy`. */
-import type { FieldTable } from './column-rights.js';
+import type { EncryptedTable } from '../keys/encrypted-table.js';
 import { awsDocuments, type AwsDocuments } from './documents.js';
 import { grants } from './grants.js';
 import type { PolicySettings, Tier } from './settings.js';
@@ -11,7 +11,7 @@ export type Format = (typeof FORMATS)[number];
 export interface PrintRequest {
   readonly settings: PolicySettings;
   /** Undefined where the configuration exports no data source. */
-  readonly tables: readonly FieldTable[] | undefined;
+  readonly tables: readonly EncryptedTable[] | undefined;
   /** Documents of this tier alone. A key policy is put as a whole, for all tiers, and so left out. */
   readonly tier: Tier | undefined;
 }

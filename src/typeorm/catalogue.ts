@@ -1,33 +1,10 @@
 /** The encrypted columns of a data source as a plain list, for tools that know no ORM. */
 import type { DataSource, EntityMetadata } from 'typeorm';
+import type { EncryptedField, EncryptedTable } from '../keys/encrypted-table.js';
 import { attachmentOf, schemaOnly, sealOf } from './attach.js';
 import { withTypesOf } from './column-types.js';
 import { bindColumns, siblingsOf, type ColumnsOf, type EncryptedColumn } from './encrypted-column.js';
 import { internalsOf } from './internals.js';
-
-/** One encrypted field; names of columns. */
-export interface EncryptedField {
-  /** Entity and property, for messages. */
-  readonly label: string;
-  readonly purpose: string;
-  readonly cell: string;
-  readonly key: string;
-  readonly index: string | undefined;
-  readonly mask: string | undefined;
-}
-
-/** A table with at least one encrypted field. */
-export interface EncryptedTable {
-  /** Undefined where the search path decides. */
-  readonly schema: string | undefined;
-  readonly name: string;
-  readonly fields: readonly EncryptedField[];
-  /** Columns that belong to no field, those of the primary key included. */
-  readonly plain: readonly string[];
-  readonly primary: readonly string[];
-  /** Columns whose values a sequence makes. */
-  readonly numbered: readonly string[];
-}
 
 /**
  * The tables with encrypted fields, by name. Builds the metadata of a data source that is not initialized yet; the
