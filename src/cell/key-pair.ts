@@ -24,12 +24,15 @@ export class PublicKey {
   readonly fingerprint: string;
   /** DER of SubjectPublicKeyInfo, 91 bytes. */
   readonly spki: Buffer;
+  /** SHA-256 of the SPKI: what the key store holds to compare the private half with. */
+  readonly commitment: Buffer;
   readonly #point: Uint8Array;
   readonly #info: Buffer;
 
   private constructor(fingerprint: string, spki: Buffer, point: Uint8Array, info: Buffer) {
     this.fingerprint = fingerprint;
     this.spki = spki;
+    this.commitment = createHash('sha256').update(spki).digest();
     this.#point = point;
     this.#info = info;
   }
@@ -56,6 +59,8 @@ export class PublicKey {
 export class PrivateKey {
   readonly fingerprint: string;
   readonly spki: Buffer;
+  /** As {@link PublicKey.commitment}. */
+  readonly commitment: Buffer;
   readonly #point: Uint8Array;
   readonly #info: Buffer;
   #key: KeyObject | undefined;
@@ -63,6 +68,7 @@ export class PrivateKey {
   private constructor(fingerprint: string, spki: Buffer, point: Uint8Array, info: Buffer, key: KeyObject) {
     this.fingerprint = fingerprint;
     this.spki = spki;
+    this.commitment = createHash('sha256').update(spki).digest();
     this.#point = point;
     this.#info = info;
     this.#key = key;

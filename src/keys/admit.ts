@@ -1,11 +1,12 @@
 /**
- * The door of the process for keys: an unwrapped root becomes a key only when fingerprint and commitment, derived anew
- * from it, are those it came with. The root is wiped whatever happens.
+ * The door of the process for keys: an unwrapped root, or private half, becomes a key only when fingerprint and
+ * commitment, derived anew from it, are those it came with. Its bytes are wiped whatever happens.
  */
 import { timingSafeEqual } from 'node:crypto';
 import { DataKey } from '../cell/data-key.js';
 import type { KeyOwner } from '../cell/data-key.js';
 import { IndexKey } from '../cell/index-key.js';
+import { PrivateKey, type PairOwner } from '../cell/key-pair.js';
 import { KeyError } from '../errors.js';
 import type { UnwrappedKey } from './ports.js';
 
@@ -22,7 +23,18 @@ interface DerivedKey {
  * @throws KeyError `ERR_KEY_COMMITMENT`.
  */
 export function admitDataKey(unwrapped: UnwrappedKey, owner: KeyOwner): DataKey {
-  return admit(unwrapped, (root) => DataKey.derive(root, owner));
+  return admit(unwrapped, (root) => {
+    checkRoot(unwrapped);
+    return DataKey.derive(root, owner);
+  });
+}
+
+/**
+ * A private key that is the half of the pair that its fingerprint names.
+ * @throws KeyError `ERR_KEY_COMMITMENT`.
+ */
+export function admitPrivateKey(unwrapped: UnwrappedKey, owner: PairOwner): PrivateKey {
+  return admit(unwrapped, (pkcs8) => PrivateKey.parse(pkcs8, owner));
 }
 
 /**
@@ -31,6 +43,7 @@ export function admitDataKey(unwrapped: UnwrappedKey, owner: KeyOwner): DataKey 
  */
 export function admitIndexKey(unwrapped: UnwrappedKey, owner: KeyOwner, version: number): IndexKey {
   return admit(unwrapped, (root) => {
+    checkRoot(unwrapped);
     if (unwrapped.version === version) return IndexKey.derive(root, owner, version);
     throw mismatch(unwrapped, `an index key of version ${version}`, `version ${unwrapped.version}`);
   });
@@ -43,9 +56,6 @@ export function refuseKey(unwrapped: UnwrappedKey): void {
 
 function admit<Key extends DerivedKey>(unwrapped: UnwrappedKey, derive: (root: Buffer) => Key): Key {
   try {
-    if (unwrapped.root.length !== ROOT_BYTES) {
-      throw mismatch(unwrapped, `a root of ${ROOT_BYTES} bytes`, `${unwrapped.root.length}`);
-    }
     const key = derive(unwrapped.root);
     if (isNamed(key, unwrapped)) return key;
     key.close();
@@ -53,6 +63,11 @@ function admit<Key extends DerivedKey>(unwrapped: UnwrappedKey, derive: (root: B
   } finally {
     refuseKey(unwrapped);
   }
+}
+
+function checkRoot(unwrapped: UnwrappedKey): void {
+  const { length } = unwrapped.root;
+  if (length !== ROOT_BYTES) throw mismatch(unwrapped, `a root of ${ROOT_BYTES} bytes`, String(length));
 }
 
 function isNamed(key: DerivedKey, claim: UnwrappedKey): boolean {

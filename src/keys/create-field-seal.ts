@@ -44,11 +44,11 @@ export interface FieldSealStats {
   readonly kmsCalls: Readonly<Record<string, number>>;
   /** Keys that were loaded for opening. */
   readonly unwraps: number;
-  /** Keys held for opening, beyond those of the pools. */
+  /** Keys held for opening, beyond those of the pools: data keys, private keys and session keys. */
   readonly keyringSize: number;
   /** Events on which `onEvent` threw. */
   readonly listenerErrors: number;
-  /** By purpose. */
+  /** By purpose; of sealed delivery, the public keys. */
   readonly pools: Readonly<Record<string, PoolStats>>;
 }
 
@@ -70,7 +70,7 @@ export interface FieldSeal extends FieldSealPages {
    */
   seal(purpose: string, name: string, value: unknown, options?: ValueOptions): Buffer;
   /**
-   * As `seal`, for every delivery: what has to be fetched is fetched, one KMS call for envelope delivery.
+   * As `seal`, for every delivery: what has to be made is made, with one KMS call for envelope delivery.
    * @throws as `seal` and `prepare`.
    */
   sealAsync(purpose: string, name: string, value: unknown, options?: ValueOptions): Promise<Buffer>;
@@ -158,6 +158,7 @@ class FieldSealWork {
     return {
       keyring: reading.keyring,
       envelopes: reading.envelopes,
+      sessions: reading.sessions,
       assertOpen: () => {
         this.assertOpen();
       },
@@ -275,10 +276,10 @@ class AccessedFieldSeal implements FieldSeal {
       openFailures,
       kmsCalls: { ...options.source.kmsCalls() },
       unwraps: keys.reading?.unwraps ?? 0,
-      keyringSize: keys.reading?.held.size ?? 0,
+      keyringSize: keys.reading?.size ?? 0,
       listenerErrors: listener.errors,
       pools: Object.fromEntries(
-        [...keys.pools].map(([purpose, { fingerprints, ageMs, outageLeftMs }]) => [
+        [...keys.pools, ...keys.publicPools].map(([purpose, { fingerprints, ageMs, outageLeftMs }]) => [
           purpose,
           { keys: fingerprints.length, ageMs, outageMinutes: outageLeftMs / 60_000 },
         ]),

@@ -19,6 +19,14 @@ export function later(moment: Deadline, byMs: number): Deadline {
   return { wall: moment.wall + byMs, monotonic: moment.monotonic + byMs };
 }
 
+/** By each clock the earlier one. */
+export function earlier(one: Deadline, other: Deadline): Deadline {
+  return {
+    wall: Math.min(one.wall, other.wall),
+    monotonic: Math.min(one.monotonic, other.monotonic),
+  };
+}
+
 /** What is left until the deadline by the clock that is ahead, in ms; 0 or less when it has passed. */
 export function msUntil(deadline: Deadline, clock: Clock): number {
   return Math.min(deadline.wall - clock.wall(), deadline.monotonic - clock.monotonic());

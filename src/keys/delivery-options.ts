@@ -16,14 +16,18 @@ import type { Delivery } from './ports.js';
 /** Where a blind index comes from. */
 export type IndexSource = 'local' | 'later';
 
-/** Settings of envelope delivery. */
-export interface EnvelopeOptions {
+/** What deliveries whose cells carry their keys have in common. */
+interface ReuseOptions {
   /**
-   * Seals several cells under one data key, to spend fewer calls of the KMS: at most so many cells (1 to 1,000,000), for
-   * at most so long (1 second to 1 hour). Whoever takes the process over opens what it sealed within that window.
-   * Default: a data key of its own for each record (all fields of a purpose in a row).
+   * Seals several cells under one key, to spend fewer calls of the KMS or less time: at most so many cells (1 to
+   * 1,000,000), for at most so long (1 second to 1 hour). Whoever takes the process over opens what it sealed within that
+   * window. Default: a key of its own for each record (all fields of a purpose in a row).
    */
   readonly reuse?: { readonly cells: number; readonly for: Duration };
+}
+
+/** Settings of envelope delivery. */
+export interface EnvelopeOptions extends ReuseOptions {
   /**
    * Data keys that one page may have unwrapped, a call of the KMS each; beyond it cells fail with `ERR_KEY_UNAVAILABLE`.
    * Whoever writes rows decides how many there are. Default 1,000, 1 to 1,000,000.
@@ -31,10 +35,27 @@ export interface EnvelopeOptions {
   readonly unwrapsPerPage?: number;
 }
 
-export interface EnvelopePolicy {
-  /** Undefined: a data key for each record. */
-  readonly reuse: { readonly cells: number; readonly forMs: number } | undefined;
-  readonly unwrapsPerPage: number;
+/** Settings of sealed delivery. */
+export interface SealedOptions extends ReuseOptions {
+  /**
+   * Session keys that one page may have opened, about 0.3 ms each during which the process does nothing else; beyond it
+   * cells fail with `ERR_KEY_UNAVAILABLE`. Whoever writes rows decides how many there are. Default 1,000, 1 to 1,000,000.
+   */
+  readonly sessionsPerPage?: number;
+}
+
+export interface ReusePolicy {
+  readonly cells: number;
+  readonly forMs: number;
+}
+
+/** What a purpose's delivery comes to. */
+export interface DeliveryPolicy {
+  readonly delivery: Delivery;
+  /** Undefined: a key for each record. Means nothing for pool delivery. */
+  readonly reuse: ReusePolicy | undefined;
+  readonly envelope: { readonly unwrapsPerPage: number };
+  readonly sealed: { readonly sessionsPerPage: number };
 }
 
 export interface IndexPolicy {
@@ -43,11 +64,11 @@ export interface IndexPolicy {
   readonly versions: readonly number[];
 }
 
-/** What one data key of a reuse window seals at most; within the limit of one nonce prefix of suite 2. */
+/** What one key of a reuse window seals at most; within the limit of one nonce prefix of suite 2. */
 const MAX_REUSE_CELLS = 1_000_000;
-const MAX_UNWRAPS_PER_PAGE = 1_000_000;
+const MAX_PER_PAGE = 1_000_000;
 
-export const DELIVERIES = ['pool', 'envelope'] as const satisfies readonly Delivery[];
+export const DELIVERIES = ['pool', 'envelope', 'sealed'] as const satisfies readonly Delivery[];
 const INDEX_SOURCES = ['local', 'later'] as const satisfies readonly IndexSource[];
 /** The index version is one byte of the message that a blind index authenticates. */
 const MAX_INDEX_VERSION = 255;
@@ -59,33 +80,37 @@ const reuseTable = {
   for: duration(SECOND_MS, HOUR_MS),
 };
 
-const envelopeTable = {
-  reuse: optional(group(reuseTable)),
-  unwrapsPerPage: withDefault(wholeNumber(1, MAX_UNWRAPS_PER_PAGE), 1_000),
-};
+const reuse = optional(group(reuseTable));
+const perPage = withDefault(wholeNumber(1, MAX_PER_PAGE), 1_000);
 
-const ENVELOPE_DEFAULTS = parseOptions(envelopeTable, {}, '');
+/** Settings by delivery; that of a pool has none. */
+const settingsTable = {
+  envelope: optional(group({ reuse, unwrapsPerPage: perPage })),
+  sealed: optional(group({ reuse, sessionsPerPage: perPage })),
+};
+const DEFAULTS = parseOptions(settingsTable, { envelope: {}, sealed: {} }, '');
 
 const indexVersions = withDefault(listOf(wholeNumber(1, MAX_INDEX_VERSION), 1), Object.freeze([1]));
 
 /** How a purpose's delivery is written: by its name alone, or with its settings. */
-export function deliveryRule(
-  value: unknown,
-  path: string,
-): { readonly name: Delivery; readonly envelope: EnvelopePolicy } {
+export function deliveryRule(value: unknown, path: string): DeliveryPolicy {
   const isNamed = typeof value !== 'object' || value === null;
-  const name = isNamed ? oneOf(DELIVERIES)(value, path) : 'envelope';
-  const { envelope } = parseOptions({ envelope: optional(group(envelopeTable)) }, isNamed ? {} : value, path);
-  if (!isNamed && envelope === undefined)
-    throw optionError(path, `one of ${DELIVERIES.join(', ')}, or { envelope: … }`, 'an object without it');
-  const { reuse, unwrapsPerPage } = envelope ?? ENVELOPE_DEFAULTS;
+  const settings = parseOptions(settingsTable, isNamed ? {} : value, path);
+  const delivery = isNamed ? oneOf(DELIVERIES)(value, path) : onlyOne(settings, path);
+  const given = settings.envelope?.reuse ?? settings.sealed?.reuse;
   return {
-    name,
-    envelope: Object.freeze({
-      reuse: reuse && Object.freeze({ cells: reuse.cells, forMs: reuse.for }),
-      unwrapsPerPage,
-    }),
+    delivery,
+    reuse: given && Object.freeze({ cells: given.cells, forMs: given.for }),
+    envelope: Object.freeze({ unwrapsPerPage: (settings.envelope ?? DEFAULTS.envelope!).unwrapsPerPage }),
+    sealed: Object.freeze({ sessionsPerPage: (settings.sealed ?? DEFAULTS.sealed!).sessionsPerPage }),
   };
+}
+
+function onlyOne(settings: Readonly<Record<string, unknown>>, path: string): Delivery {
+  const names = DELIVERIES.filter((name) => settings[name] !== undefined);
+  if (names.length === 1) return names[0]!;
+  const expected = `one of ${DELIVERIES.join(', ')}, { envelope: … } or { sealed: … }`;
+  throw optionError(path, expected, names.length === 0 ? 'an object without either' : 'both');
 }
 
 export function indexRule(value: unknown, path: string): IndexPolicy {

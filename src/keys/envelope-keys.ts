@@ -135,7 +135,7 @@ export class EnvelopeKeys {
     const { waiting } = this.#flights.get(id)!;
     this.#flights.delete(id);
     for (let i = 0; i < waiting; i++) held.lease();
-    this.#options.held.keep(held);
+    this.#options.held.keep('envelope', held);
     return held;
   }
 

@@ -41,7 +41,10 @@ export interface FieldSealOptions {
   /** Told of refreshes, failures, revocations and alarms. A throw in it is swallowed and counted in `stats()`. */
   readonly onEvent?: (event: FieldSealEvent) => void;
   readonly keyring?: {
-    /** Keys kept for opening, all purposes together, beyond those of the pools. Default 1,000, 1 to 1,000,000. */
+    /**
+     * Keys kept for opening, all purposes together, beyond those of the pools; as many private keys and as many session
+     * keys of sealed delivery. Default 1,000, 1 to 1,000,000.
+     */
     readonly max?: number;
   };
   /** Default: the machine's. */
@@ -73,6 +76,7 @@ const table = {
   keys: objectWith<KeySource>('a key source, such as keyStoreSource(…)', [
     'start',
     'handOut',
+    'publicKeys',
     'load',
     'indexKeys',
     'makeEnvelopeKey',
@@ -111,7 +115,7 @@ export function refusePools(policies: ReadonlyMap<string, Policy>): void {
     if (delivery !== 'pool') continue;
     throw new ConfigError(
       'ERR_CONFIG_POOL_NOT_WRITE_ONLY',
-      `purposes.${purpose}.delivery: expected 'envelope' where a process or a view only writes, got 'pool', whose keys ` +
+      `purposes.${purpose}.delivery: expected 'envelope' or 'sealed' where a process or a view only writes, got 'pool', whose keys ` +
         'open what they seal; choose another delivery, or leave the purpose out here.',
     );
   }

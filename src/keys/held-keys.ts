@@ -1,8 +1,9 @@
-/** Data keys of this process for opening: least recently used first out, closed when their time is up. */
+/** Keys of this process for opening: least recently used first out, closed when their time is up. */
 import { LRUCache } from 'lru-cache';
+import type { DataKey } from '../cell/data-key.js';
 import { hasPassed, msUntil } from './deadline.js';
-import type { HeldKey } from './held-key.js';
-import type { Clock, Delivery } from './ports.js';
+import type { Closeable, HeldKey } from './held-key.js';
+import type { CellKeyKind, Clock, Delivery } from './ports.js';
 
 /** Ids kept ready per purpose and delivery. */
 const MAX_IDS = 10_000;
@@ -10,6 +11,8 @@ const MAX_IDS = 10_000;
 export interface HeldKeysOptions {
   readonly application: string;
   readonly environment: string;
+  /** What is held. */
+  readonly kind: CellKeyKind | 'session';
   /** Keys kept beyond those in use. */
   readonly max: number;
   readonly clock: Clock;
@@ -19,11 +22,11 @@ export interface HeldKeysOptions {
  * A key that is evicted, revoked or past its time gets no new lease and is closed with its last one. lru-cache decides
  * only which key goes first: its own TTL knows one clock, and does not dispose by itself.
  */
-export class HeldKeys {
+export class HeldKeys<Key extends Closeable = DataKey> {
   readonly #options: HeldKeysOptions;
   readonly #clock: Clock;
-  readonly #held: LRUCache<string, HeldKey>;
-  /** By delivery, purpose and fingerprint: every page looks keys up, and making an id takes longer than that. */
+  readonly #held: LRUCache<string, HeldKey<Key>>;
+  /** By delivery, purpose and name: every page looks keys up, and making an id takes longer than that. */
   readonly #ids: Readonly<Record<Delivery, Map<string, Map<string, string>>>> = {
     pool: new Map(),
     envelope: new Map(),
@@ -52,22 +55,22 @@ export class HeldKeys {
     return this.#closed;
   }
 
-  /** The key, without a lease. */
-  find(delivery: Delivery, purpose: string, fingerprint: string): HeldKey | undefined {
-    const id = this.id(delivery, purpose, fingerprint);
+  /** The key that was kept under this name, without a lease. */
+  find(delivery: Delivery, purpose: string, name: string): HeldKey<Key> | undefined {
+    const id = this.id(delivery, purpose, name);
     const held = this.#held.get(id);
     if (held === undefined || !hasPassed(held.opensUntil, this.#clock)) return held;
     this.#held.delete(id);
     return undefined;
   }
 
-  /** Takes over a key that opens until its time is up. */
-  keep(held: HeldKey): void {
+  /** Takes over a key that opens until its time is up. @param name Its fingerprint, or what tells it from others of that. */
+  keep(delivery: Delivery, held: HeldKey<Key>, name = held.fingerprint): void {
     if (this.#closed || hasPassed(held.opensUntil, this.#clock)) {
       held.drop();
       return;
     }
-    this.#held.set(this.id(held.key.delivery, held.purpose, held.fingerprint), held);
+    this.#held.set(this.id(delivery, held.purpose, name), held);
     this.#sweepIn(msUntil(held.opensUntil, this.#clock));
   }
 
@@ -91,14 +94,14 @@ export class HeldKeys {
   }
 
   /** One text for each key that there can be. */
-  id(delivery: Delivery, purpose: string, fingerprint: string): string {
+  id(delivery: Delivery, purpose: string, name: string): string {
     const ids = this.#idsOf(delivery, purpose);
-    let id = ids.get(fingerprint);
+    let id = ids.get(name);
     if (id === undefined) {
       if (ids.size >= MAX_IDS) ids.clear();
-      const { application, environment } = this.#options;
-      id = JSON.stringify([application, environment, purpose, 'data', delivery, fingerprint]);
-      ids.set(fingerprint, id);
+      const { application, environment, kind } = this.#options;
+      id = JSON.stringify([application, environment, purpose, kind, delivery, name]);
+      ids.set(name, id);
     }
     return id;
   }

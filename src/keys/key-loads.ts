@@ -4,46 +4,49 @@ import type { FieldSealError } from '../errors.js';
 import { refuseKey } from './admit.js';
 import { now } from './deadline.js';
 import type { Deadline } from './deadline.js';
-import type { HeldKey } from './held-key.js';
+import type { Closeable, HeldKey } from './held-key.js';
 import type { Clock, LoadOutcome, UnwrappedKey } from './ports.js';
 import { answerOf, codedError } from './source-calls.js';
 
 /** What became of one key; told to all who wait for it in one go. */
-type Loaded = HeldKey | FieldSealError;
+type Loaded<Key extends Closeable> = HeldKey<Key> | FieldSealError;
 
-export interface KeyLoadsOptions {
+export interface KeyLoadsOptions<Key extends Closeable> {
   readonly clock: Clock;
   readonly load: (purpose: string, fingerprints: readonly string[]) => Promise<readonly LoadOutcome[]>;
   /** Makes the key and wipes its root, with one lease for each of the `waiting` pages, which get it right after. */
-  readonly admit: (purpose: string, unwrapped: UnwrappedKey, waiting: number, asked: Deadline) => HeldKey;
+  readonly admit: (
+    purpose: string,
+    unwrapped: UnwrappedKey,
+    waiting: number,
+    asked: Deadline,
+  ) => HeldKey<Key>;
   /** Told of every error before the pages are. */
   readonly refused: (purpose: string, fingerprint: string, error: FieldSealError) => void;
   /** Told when a load has reached all who waited for it. */
-  readonly settled: (key: HeldKey) => void;
+  readonly settled: (key: HeldKey<Key>) => void;
 }
 
-type Waiter = (loaded: Loaded) => void;
-
 /** One key on its way. */
-interface Flight {
-  readonly waiters: Waiter[];
+interface Flight<Key extends Closeable> {
+  readonly waiters: ((loaded: Loaded<Key>) => void)[];
   revoked: boolean;
 }
 
-type Flights = Map<string, Flight>;
+type Flights<Key extends Closeable> = Map<string, Flight<Key>>;
 
-export class KeyLoads {
-  readonly #options: KeyLoadsOptions;
+export class KeyLoads<Key extends Closeable> {
+  readonly #options: KeyLoadsOptions<Key>;
   /** By purpose, then fingerprint: the same fingerprint under two purposes is two questions. */
-  readonly #flights = new Map<string, Flights>();
+  readonly #flights = new Map<string, Flights<Key>>();
   readonly #gathered = new Map<string, string[]>();
 
-  constructor(options: KeyLoadsOptions) {
+  constructor(options: KeyLoadsOptions<Key>) {
     this.#options = options;
   }
 
   /** Never rejects. */
-  request(purpose: string, fingerprint: string): Promise<Loaded> {
+  request(purpose: string, fingerprint: string): Promise<Loaded<Key>> {
     return new Promise((resolve) => {
       const flights = this.#flightsOf(purpose);
       const flight = flights.get(fingerprint);
@@ -73,9 +76,9 @@ export class KeyLoads {
     }
   }
 
-  #flightsOf(purpose: string): Flights {
+  #flightsOf(purpose: string): Flights<Key> {
     let flights = this.#flights.get(purpose);
-    if (flights === undefined) this.#flights.set(purpose, (flights = new Map<string, Flight>()));
+    if (flights === undefined) this.#flights.set(purpose, (flights = new Map<string, Flight<Key>>()));
     return flights;
   }
 
@@ -142,7 +145,7 @@ export class KeyLoads {
     this.#land(flights, fingerprint, flight, error);
   }
 
-  #land(flights: Flights, fingerprint: string, flight: Flight, loaded: Loaded): void {
+  #land(flights: Flights<Key>, fingerprint: string, flight: Flight<Key>, loaded: Loaded<Key>): void {
     flights.delete(fingerprint);
     for (const waiter of flight.waiters) waiter(loaded);
   }

@@ -1,15 +1,17 @@
-/** The keyring: unwrapped DEKs of pools, by fingerprint, loaded from the key source where they are not here. */
+/** The keyring: keys that cells name by fingerprint, unwrapped, loaded from the key source where they are not here. */
 import type { LRUCache } from 'lru-cache';
+import type { DataKey } from '../cell/data-key.js';
+import type { PrivateKey } from '../cell/key-pair.js';
 import type { FieldSealError } from '../errors.js';
-import { admitDataKey } from './admit.js';
+import { admitDataKey, admitPrivateKey } from './admit.js';
 import { closedError } from './closed.js';
 import { later } from './deadline.js';
 import type { Deadline } from './deadline.js';
-import { HeldKey } from './held-key.js';
+import { HeldKey, type Closeable } from './held-key.js';
 import type { HeldKeys } from './held-keys.js';
 import { KeyLoads } from './key-loads.js';
 import type { Policy } from './policy.js';
-import type { Clock, LoadOutcome, UnwrappedKey } from './ports.js';
+import type { CellKeyKind, Clock, Delivery, KeySource, UnwrappedKey } from './ports.js';
 import type { Ready } from './ready.js';
 import { refusals } from './refusals.js';
 
@@ -17,43 +19,72 @@ import { refusals } from './refusals.js';
 const NOT_FOUND_MS = 5_000;
 
 /** A key with a lease of its own, or why there is none. */
-export type Leased = HeldKey | FieldSealError;
+export type Leased<Key extends Closeable = DataKey> = HeldKey<Key> | FieldSealError;
 
-export interface KeyringOptions {
+export interface KeyringOptions<Key extends Closeable> {
   readonly application: string;
+  readonly environment: string;
   readonly policies: ReadonlyMap<string, Policy>;
-  readonly held: HeldKeys;
+  readonly held: HeldKeys<Key>;
   readonly clock: Clock;
-  readonly load: (purpose: string, fingerprints: readonly string[]) => Promise<readonly LoadOutcome[]>;
-  /** The key of the purpose's pool with this fingerprint: pool keys open as well and do not live here. */
-  readonly inPool: (purpose: string, fingerprint: string) => HeldKey | undefined;
+  readonly load: KeySource['load'];
+  /** A key that lives elsewhere in this process and opens as well. */
+  readonly elsewhere?: (purpose: string, fingerprint: string) => HeldKey<Key> | undefined;
 }
 
-export class Keyring {
-  readonly #options: KeyringOptions;
-  readonly #held: HeldKeys;
+/** How the keys of one kind are let in. */
+interface KeyringKind<Key extends Closeable> {
+  readonly kind: CellKeyKind;
+  readonly delivery: Delivery;
+  readonly admit: (unwrapped: UnwrappedKey, owner: KeyringOwner) => Key;
+}
+
+interface KeyringOwner {
+  readonly application: string;
+  readonly environment: string;
+  readonly purpose: string;
+}
+
+/** Data keys of pools. */
+const DATA_KEYS: KeyringKind<DataKey> = { kind: 'data', delivery: 'pool', admit: admitDataKey };
+/** Private halves of pairs. */
+const PRIVATE_KEYS: KeyringKind<PrivateKey> = { kind: 'pair', delivery: 'sealed', admit: admitPrivateKey };
+
+export class Keyring<Key extends Closeable = DataKey> {
+  readonly #of: KeyringKind<Key>;
+  readonly #options: KeyringOptions<Key>;
+  readonly #held: HeldKeys<Key>;
   readonly #notFound: LRUCache<string, FieldSealError>;
-  readonly #loads: KeyLoads;
+  readonly #loads: KeyLoads<Key>;
   #unwraps = 0;
 
-  constructor(options: KeyringOptions) {
+  private constructor(of: KeyringKind<Key>, options: KeyringOptions<Key>) {
+    this.#of = of;
     this.#options = options;
     this.#held = options.held;
     this.#notFound = refusals(options.clock, NOT_FOUND_MS);
     this.#loads = new KeyLoads({
       clock: options.clock,
-      load: options.load,
+      load: (purpose, fingerprints) => options.load(purpose, fingerprints, of.kind),
       admit: (purpose, unwrapped, waiting, asked) => this.#admit(purpose, unwrapped, waiting, asked),
       refused: (purpose, fingerprint, error) => {
         if (error.code === 'ERR_KEY_NOT_FOUND') this.#notFound.set(this.#id(purpose, fingerprint), error);
       },
       settled: (held) => {
-        this.#held.keep(held);
+        this.#held.keep(of.delivery, held);
       },
     });
   }
 
-  /** Roots that were unwrapped for this process's opening so far. */
+  static ofDataKeys(options: KeyringOptions<DataKey>): Keyring {
+    return new Keyring(DATA_KEYS, options);
+  }
+
+  static ofPrivateKeys(options: KeyringOptions<PrivateKey>): Keyring<PrivateKey> {
+    return new Keyring(PRIVATE_KEYS, options);
+  }
+
+  /** Keys that were unwrapped for this process's opening so far. */
   get unwraps(): number {
     return this.#unwraps;
   }
@@ -62,8 +93,10 @@ export class Keyring {
    * The key, to be released when the page is done, or why it cannot be had: never rejects. Keys that are not here are
    * loaded together with all others that are asked for in the same microtask.
    */
-  lease(purpose: string, fingerprint: string): Ready<Leased> {
-    const held = this.#options.inPool(purpose, fingerprint) ?? this.#held.find('pool', purpose, fingerprint);
+  lease(purpose: string, fingerprint: string): Ready<Leased<Key>> {
+    const held =
+      this.#options.elsewhere?.(purpose, fingerprint) ??
+      this.#held.find(this.#of.delivery, purpose, fingerprint);
     if (held !== undefined) {
       held.lease();
       return held;
@@ -83,10 +116,10 @@ export class Keyring {
   }
 
   /** Leased for those who wait before it is kept: a page with more keys than `max` evicts its own first ones. */
-  #admit(purpose: string, unwrapped: UnwrappedKey, waiting: number, asked: Deadline): HeldKey {
-    const { application, policies } = this.#options;
+  #admit(purpose: string, unwrapped: UnwrappedKey, waiting: number, asked: Deadline): HeldKey<Key> {
+    const { application, environment, policies } = this.#options;
     const policy = policies.get(purpose)!;
-    const key = admitDataKey(unwrapped, { application, purpose });
+    const key = this.#of.admit(unwrapped, { application, environment, purpose });
     this.#unwraps += 1;
     const held = new HeldKey(purpose, key, later(asked, policy.key.openCacheMs));
     for (let i = 0; i < waiting; i++) held.lease();
@@ -94,6 +127,6 @@ export class Keyring {
   }
 
   #id(purpose: string, fingerprint: string): string {
-    return this.#held.id('pool', purpose, fingerprint);
+    return this.#held.id(this.#of.delivery, purpose, fingerprint);
   }
 }

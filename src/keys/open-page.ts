@@ -1,6 +1,7 @@
 /** Opening of a page: keys first, all together, then the cells of each key in batches across columns. */
 import { type CellGroup, CellGroups } from '../cell/cell-groups.js';
 import type { CellColumn } from '../cell/column.js';
+import type { Delivery, DeliveryHeader } from '../cell/delivery-header.js';
 import {
   beginOpening,
   failCells,
@@ -15,6 +16,7 @@ import type { CellsOfColumn, OpenedColumn } from './field-seal.js';
 import { HeldKey } from './held-key.js';
 import type { Keyring, Leased } from './keyring.js';
 import { whenReady, type Ready } from './ready.js';
+import type { SessionKeys } from './session-keys.js';
 
 /** Cells of one column with what is needed to open them. */
 export interface CellsToOpen extends OpenOptions {
@@ -26,6 +28,7 @@ export interface CellsToOpen extends OpenOptions {
 export interface OpenPageParts {
   readonly keyring: Pick<Keyring, 'lease'>;
   readonly envelopes: Pick<EnvelopeKeys, 'beginPage'>;
+  readonly sessions: Pick<SessionKeys, 'beginPage'>;
   /** Throws when the field seal was closed while keys were loaded. */
   assertOpen(): void;
   /** Told how many cells were opened and how many failed. */
@@ -44,20 +47,38 @@ export function openPage(parts: OpenPageParts, page: readonly CellsToOpen[]): Re
 const REFUSED = Symbol('refused');
 type LeasedOrRefused = Leased | typeof REFUSED;
 
+type Group = CellGroup<Opening>;
+type LeaseOfGroup = (group: Group) => Ready<Leased>;
+
+type HeaderOf<Name extends Delivery> = Extract<DeliveryHeader, { readonly delivery: Name }>;
+
+const parse = ({ byteOne, header }: Group): DeliveryHeader => byteOne.layout.parse(header);
+
+/** Where the keys of one page come from. A cell gets its key in the way of its own delivery and in no other. */
+const LEASES: Readonly<Record<Delivery, (parts: OpenPageParts) => LeaseOfGroup>> = {
+  pool:
+    ({ keyring }) =>
+    ({ purpose, fingerprint }) =>
+      keyring.lease(purpose, fingerprint),
+  envelope: ({ envelopes }) => {
+    const lease = envelopes.beginPage();
+    return (group) => lease({ ...group, ...(parse(group) as HeaderOf<'envelope'>) });
+  },
+  sealed: ({ sessions }) => {
+    const lease = sessions.beginPage();
+    return (group) => lease({ ...group, ...(parse(group) as HeaderOf<'sealed'>) });
+  },
+};
+
 /** The key of each group, or why there is none; what has to be loaded is asked for in one microtask. */
-function leaseAll(
-  parts: OpenPageParts,
-  groups: readonly CellGroup<Opening>[],
-): Ready<readonly LeasedOrRefused[]> {
-  let envelopes: ReturnType<EnvelopeKeys['beginPage']> | undefined;
+function leaseAll(parts: OpenPageParts, groups: readonly Group[]): Ready<readonly LeasedOrRefused[]> {
+  const begun = new Map<Delivery, LeaseOfGroup>();
   const keys = groups.map((group): Ready<LeasedOrRefused> => {
     if (!isAcceptedAtAll(group)) return REFUSED;
-    const { purpose, fingerprint, header, byteOne } = group;
-    if (byteOne.delivery === 'pool') return parts.keyring.lease(purpose, fingerprint);
-    const parsed = byteOne.layout.parse(header);
-    if (parsed.delivery !== 'envelope') return REFUSED;
-    envelopes ??= parts.envelopes.beginPage();
-    return envelopes({ ...parsed, purpose, fingerprint, header });
+    const { delivery } = group.byteOne;
+    let lease = begun.get(delivery);
+    if (lease === undefined) begun.set(delivery, (lease = LEASES[delivery](parts)));
+    return lease(group);
   });
   return keys.every(isHere) ? keys : Promise.all(keys.map((key) => Promise.resolve(key)));
 }

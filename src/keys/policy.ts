@@ -5,10 +5,11 @@ import {
   DELIVERIES,
   deliveryRule,
   indexRule,
+  type DeliveryPolicy,
   type EnvelopeOptions,
-  type EnvelopePolicy,
   type IndexPolicy,
   type IndexSource,
+  type SealedOptions,
 } from './delivery-options.js';
 import type { ParsedOptions } from './options.js';
 import {
@@ -66,9 +67,15 @@ export interface PurposeOptions {
   /**
    * How a reader of a cell gets its key. `'pool'`: from the key source; every process that seals can open as well.
    * `'envelope'`: from the cell, which carries a data key of its own under a KEK; who seals needs GenerateDataKey only,
-   * who opens needs Decrypt. Default `'pool'`.
+   * who opens needs Decrypt. `'sealed'`: from the cell, which carries a session key sealed to a key pair; who seals needs
+   * public keys only, who opens the private one from the key source. Default `'pool'`.
    */
-  readonly delivery?: 'pool' | 'envelope' | { readonly envelope: EnvelopeOptions };
+  readonly delivery?:
+    | 'pool'
+    | 'envelope'
+    | 'sealed'
+    | { readonly envelope: EnvelopeOptions }
+    | { readonly sealed: SealedOptions };
   /** What fields of this purpose open. Default: the suite and the delivery that they write. */
   readonly accept?: { readonly suites?: readonly Suite[]; readonly deliveries?: readonly Delivery[] };
   /**
@@ -90,7 +97,7 @@ export interface PurposeOptions {
 }
 
 /** A purpose's settings after validation: every default filled in, durations in milliseconds, frozen. */
-export interface Policy {
+export interface Policy extends DeliveryPolicy {
   readonly purpose: string;
   readonly pool: {
     readonly validKeys: number;
@@ -108,8 +115,6 @@ export interface Policy {
   readonly outage: { readonly sealMs: number };
   readonly requireKekSpread: boolean;
   readonly suite: Suite;
-  readonly delivery: Delivery;
-  readonly envelope: EnvelopePolicy;
   readonly accept: Accepted;
   readonly index: IndexPolicy;
   readonly backupRetentionMs: number;
@@ -207,11 +212,10 @@ function withDerivedDefaults(purpose: string, parsed: ParsedOptions<typeof purpo
     outage: Object.freeze({ sealMs: parsed.outage.seal ?? pool.lifetime }),
     requireKekSpread: parsed.requireKekSpread,
     suite: parsed.suite,
-    delivery: parsed.delivery.name,
-    envelope: parsed.delivery.envelope,
+    ...parsed.delivery,
     accept: Object.freeze({
       suites: parsed.accept.suites ?? Object.freeze([parsed.suite]),
-      deliveries: parsed.accept.deliveries ?? Object.freeze([parsed.delivery.name]),
+      deliveries: parsed.accept.deliveries ?? Object.freeze([parsed.delivery.delivery]),
     }),
     index: parsed.index,
     backupRetentionMs: parsed.backupRetention,

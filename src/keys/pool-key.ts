@@ -27,8 +27,16 @@ export interface PoolKey {
 }
 
 /**
+ * Until when a key that was asked for at `asked` seals. What the source says, wall clock in ms, is bounded by the policy
+ * here, in case its clock differs.
+ */
+export function sealDeadline(sealUntil: number, { pool, outage }: Policy, asked: Deadline): Deadline {
+  return later(asked, Math.min(pool.lifetimeMs + outage.sealMs, sealUntil - asked.wall));
+}
+
+/**
  * The key of a hand-out that was asked for at `asked`, or undefined when it may not seal any more by the clocks of this
- * process. What the source says is bounded by the policy here, in case its wall clock differs.
+ * process.
  * @throws KeyError `ERR_KEY_COMMITMENT`.
  */
 export function admitPoolKey(
@@ -38,8 +46,7 @@ export function admitPoolKey(
   clock: Clock,
   asked: Deadline,
 ): PoolKey | undefined {
-  const longestMs = policy.pool.lifetimeMs + policy.outage.sealMs;
-  const sealUntil = later(asked, Math.min(longestMs, key.sealUntil - asked.wall));
+  const sealUntil = sealDeadline(key.sealUntil, policy, asked);
   if (!Number.isFinite(key.retires) || !(msUntil(sealUntil, clock) > 0)) {
     refuseKey(key);
     return undefined;

@@ -1,19 +1,19 @@
 /** The pool of one purpose: the few keys that this process seals with at the moment, replaced on a timer. */
 import type { DataKey, KeyOwner } from '../cell/data-key.js';
 import { KeyError } from '../errors.js';
-import type { FieldSealError } from '../errors.js';
 import { refuseKey } from './admit.js';
 import { closedError } from './closed.js';
-import { hasPassed, later, msSince, msUntil, now } from './deadline.js';
+import { hasPassed, msUntil } from './deadline.js';
 import type { Deadline } from './deadline.js';
 import type { FieldSealEvent } from './events.js';
 import type { HeldKey } from './held-key.js';
 import type { Policy } from './policy.js';
 import { admitPoolKey, mayOpen, maySeal } from './pool-key.js';
 import type { PoolKey } from './pool-key.js';
-import { MIN_REFRESH_MS, refreshInMs, retryInMs } from './pool-schedule.js';
 import type { Clock, HandedOutKey, KeyUsage, RandomBelow } from './ports.js';
+import { Refresh, type Renewed } from './refresh.js';
 import { answerOf, codedError } from './source-calls.js';
+import { stalePool } from './stale-pool.js';
 import { UsageLedger } from './usage-ledger.js';
 
 export interface PoolOptions {
@@ -34,25 +34,27 @@ export class Pool {
   readonly #clock: Clock;
   readonly #what: string;
   readonly #ledger = new UsageLedger();
+  readonly #refresh: Refresh;
   /** Revocations that arrive while a hand-out is under way, which may have been made before them. */
   readonly #revokedMeanwhile = new Set<string>();
   #keys: readonly PoolKey[] = [];
-  #asked: Deadline;
-  #refreshed: Deadline;
-  #refreshAt: Deadline | undefined;
-  #refreshing: Promise<void> | undefined;
-  #failures = 0;
   /** Whether keys were dropped because every time of theirs had passed. */
   #expired = false;
-  #closed = false;
-  #cancelTimer: () => void = () => undefined;
 
   constructor(options: PoolOptions) {
     this.#options = options;
     this.#policy = options.policy;
     this.#clock = options.clock;
     this.#what = `Pool of purpose ${options.policy.purpose}`;
-    this.#asked = this.#refreshed = now(options.clock);
+    this.#refresh = new Refresh({
+      ...options,
+      what: this.#what,
+      renew: async (asked) => this.#take(await this.#fetch(asked)),
+      failed: () => {
+        this.#dropExpired();
+      },
+      outageLeftMs: () => this.outageLeftMs,
+    });
   }
 
   get fingerprints(): readonly string[] {
@@ -61,7 +63,7 @@ export class Pool {
 
   /** Since the last successful refresh, by the clock that is ahead. */
   get ageMs(): number {
-    return msSince(this.#refreshed, this.#clock);
+    return this.#refresh.ageMs;
   }
 
   /** How long the pool seals on if no refresh succeeds any more. */
@@ -75,12 +77,10 @@ export class Pool {
    * @throws KeyError `ERR_POOL_STALE`, `ERR_POOL_EMPTY`, `ERR_CLOSED`.
    */
   draw(rows: number): DataKey[] {
-    if (this.#refreshAt !== undefined && hasPassed(this.#refreshAt, this.#clock)) this.#refreshBehind();
+    this.#refresh.runIfDue();
     const keys = this.#keys.filter((key) => this.#mayBeDrawn(key)).map((key) => key.held.key);
     if (keys.length === 0) {
-      const waited = msSince(this.#asked, this.#clock) >= MIN_REFRESH_MS;
-      // After a failure the timer keeps its pace, however many statements fail meanwhile.
-      if (waited && this.#failures === 0) this.#refreshBehind();
+      this.#refresh.runIfIdle();
       throw this.#nothingToDraw();
     }
     return Array.from({ length: rows }, () => keys[this.#options.randomBelow(keys.length)]!);
@@ -108,7 +108,7 @@ export class Pool {
     if (revoked.length === 0) return;
     this.#keys = this.#keys.filter((key) => !isRevoked(key));
     for (const key of revoked) key.held.drop();
-    if (this.#keys.length === 0) this.#refreshBehind();
+    if (this.#keys.length === 0) this.#refresh.runBehind();
   }
 
   /**
@@ -117,35 +117,17 @@ export class Pool {
    * @throws FieldSealError of the key source; KeyError `ERR_POOL_EMPTY`, `ERR_CLOSED`.
    */
   refresh(): Promise<void> {
-    if (this.#closed) return Promise.reject(closedError());
-    this.#refreshing ??= this.#tryRefresh().finally(() => {
-      this.#refreshing = undefined;
-    });
-    return this.#refreshing;
+    return this.#refresh.run();
   }
 
   close(): void {
-    this.#closed = true;
-    this.#cancelTimer();
+    this.#refresh.close();
     for (const key of this.#keys) key.held.drop();
     this.#keys = [];
   }
 
-  async #tryRefresh(): Promise<void> {
-    this.#cancelTimer();
-    try {
-      this.#take(await this.#fetch());
-    } catch (error) {
-      const coded = codedError(this.#what, error);
-      if (!this.#closed) this.#fail(coded);
-      throw coded;
-    }
-    this.#options.emit({ type: 'pool-refreshed', purpose: this.#policy.purpose, keys: this.#keys.length });
-  }
-
   /** Usage goes with the request; where the answer is an error it goes again with the next. */
-  async #fetch(): Promise<readonly PoolKey[]> {
-    const asked = (this.#asked = now(this.#clock));
+  async #fetch(asked: Deadline): Promise<readonly PoolKey[]> {
     const usage = this.#ledger.unreported();
     this.#revokedMeanwhile.clear();
     const handedOut = await answerOf(
@@ -161,16 +143,16 @@ export class Pool {
   }
 
   #admitAll(handedOut: readonly HandedOutKey[], asked: Deadline): readonly PoolKey[] {
+    const { closed } = this.#refresh;
     const keys = new Map<string, PoolKey>();
     for (const key of handedOut) {
-      if (this.#closed || this.#revokedMeanwhile.has(key.fingerprint) || keys.has(key.fingerprint))
-        refuseKey(key);
+      if (closed || this.#revokedMeanwhile.has(key.fingerprint) || keys.has(key.fingerprint)) refuseKey(key);
       else {
         const admitted = this.#admit(key, asked);
         if (admitted !== undefined) keys.set(key.fingerprint, admitted);
       }
     }
-    if (this.#closed) throw closedError();
+    if (closed) throw closedError();
     if (keys.size > 0) return [...keys.values()];
     throw new KeyError(
       'ERR_POOL_EMPTY',
@@ -191,17 +173,14 @@ export class Pool {
     }
   }
 
-  #take(keys: readonly PoolKey[]): void {
+  #take(keys: readonly PoolKey[]): Renewed {
     const before = this.#keys;
     this.#keys = keys;
-    this.#refreshed = this.#asked;
-    this.#failures = 0;
     this.#expired = false;
     for (const key of before) this.#leave(key);
     this.#ledger.keepOnly((fingerprint) => this.#entry(fingerprint) !== undefined);
     const firstRetires = Math.min(...keys.map((key) => key.retires));
-    const { lifetimeMs } = this.#policy.pool;
-    this.#refreshIn(refreshInMs(lifetimeMs, firstRetires - this.#clock.wall(), this.#options.randomBelow));
+    return { keys: keys.length, nextInMs: firstRetires - this.#clock.wall() };
   }
 
   /** A key that may still open goes on doing so in the keyring, unless the new hand-out has it as well. */
@@ -211,14 +190,6 @@ export class Pool {
     else this.#options.retire(key.held);
   }
 
-  #fail(error: FieldSealError): void {
-    this.#failures += 1;
-    this.#dropExpired();
-    const { purpose, pool } = this.#policy;
-    this.#options.emit({ type: 'refresh-failed', purpose, error, outageLeftMs: this.outageLeftMs });
-    this.#refreshIn(retryInMs(pool.lifetimeMs, this.#failures, this.#options.randomBelow));
-  }
-
   /** Keys that may neither seal nor open any more do not wait in memory for the end of an outage. */
   #dropExpired(): void {
     const expired = this.#keys.filter((key) => !mayOpen(key, this.#clock));
@@ -226,21 +197,6 @@ export class Pool {
     this.#keys = this.#keys.filter((key) => !expired.includes(key));
     for (const key of expired) key.held.drop();
     this.#expired = true;
-  }
-
-  #refreshIn(delayMs: number): void {
-    this.#cancelTimer();
-    if (this.#closed) return;
-    this.#refreshAt = later(now(this.#clock), delayMs);
-    this.#cancelTimer = this.#clock.after(delayMs, () => {
-      this.#refreshBehind();
-    });
-  }
-
-  /** Nobody waits for it: its failure is told by an event, and by the first draw that finds no key. */
-  #refreshBehind(): void {
-    if (this.#closed || this.#refreshing !== undefined) return;
-    this.refresh().catch(() => undefined);
   }
 
   #mayBeDrawn(key: PoolKey): boolean {
@@ -256,17 +212,10 @@ export class Pool {
   }
 
   #nothingToDraw(): KeyError {
-    if (this.#closed) return closedError();
+    if (this.#refresh.closed) return closedError();
     const allStale =
       this.#keys.length > 0 && this.#keys.every((key) => hasPassed(key.sealUntil, this.#clock));
-    if (this.#expired || allStale) {
-      return new KeyError(
-        'ERR_POOL_STALE',
-        `${this.#what}: expected a refresh every ${this.#policy.pool.lifetimeMs} ms, got the last one ` +
-          `${Math.round(this.ageMs)} ms ago, with ${this.#failures} failed since. Nothing is sealed; the ` +
-          'refresh-failed events say why.',
-      );
-    }
+    if (this.#expired || allStale) return stalePool(this.#what, this.#policy, this.#refresh);
     return new KeyError(
       'ERR_POOL_EMPTY',
       `${this.#what}: expected a key that may seal, got none: its keys (${this.#keys.length}) have sealed all they may, ` +

@@ -33,6 +33,9 @@ export interface KeyScope {
 
 export type KeyKind = 'data' | 'pair' | 'index' | 'store';
 
+/** Kinds of keys that cells name: data keys of pools, and key pairs. */
+export type CellKeyKind = Extract<KeyKind, 'data' | 'pair'>;
+
 /** Encryption context of every KMS call: authenticated, and readable in the KMS's audit log. */
 export interface WrapContext extends KeyScope {
   readonly kind: KeyKind;
@@ -157,8 +160,9 @@ export interface KeyRecord extends KeyScope {
   readonly state: KeyState;
   /** The state that SUSPENDED returns to. */
   readonly stateBefore: KeyState | null;
-  /** 32 bytes derived one-way from the root; compared after every unwrap. */
+  /** 32 bytes derived one-way from the root, of a pair from its public half; compared after every unwrap. */
   readonly commitment: Buffer;
+  /** SPKI DER of a pair; null for other kinds. */
   readonly publicKey: Buffer | null;
   readonly created: Date;
   readonly activates: Date | null;
@@ -246,8 +250,16 @@ export interface UnwrappedKey {
   readonly commitment: Buffer;
   /** Version of an index key; 0 for others. */
   readonly version: number;
-  /** 32 bytes, secret. */
+  /** Secret: 32 bytes, or of a pair the private half as PKCS #8 DER. */
   readonly root: Buffer;
+}
+
+/** The public half of a pair that may seal now. */
+export interface HandedOutPublicKey {
+  /** SPKI DER. Whoever takes it computes its fingerprint. */
+  readonly spki: Buffer;
+  /** Wall clock, ms: no process seals with this hand-out after it. */
+  readonly sealUntil: number;
 }
 
 export interface HandedOutKey extends UnwrappedKey {
@@ -297,15 +309,23 @@ export interface SourceContext {
 }
 
 /**
- * Where a process gets its keys: in-process from a key store, from a key service, or from a KMS alone. A source without a
- * key store refuses purposes of pool delivery at start, and has no index keys.
+ * Where a process gets its keys: in-process from a key store, from a KMS alone, or from lists of public keys. A source
+ * without a key store refuses at start the purposes whose keys it cannot have, and has no index keys.
  */
 export interface KeySource {
   start(context: SourceContext): Promise<void>;
   /** Keys that may seal now. `usage` is added to the counters of the keys; on a throw the caller reports it again. */
   handOut(purpose: string, usage: readonly KeyUsage[]): Promise<readonly HandedOutKey[]>;
-  /** One outcome per fingerprint. Throws only when the source itself is out of reach. */
-  load(purpose: string, fingerprints: readonly string[]): Promise<readonly LoadOutcome[]>;
+  /**
+   * The public keys that may seal now, for purposes of sealed delivery. Whatever the source lives from, it answers for
+   * them: to a key of somebody else this process would seal as well.
+   */
+  publicKeys(purpose: string): Promise<readonly HandedOutPublicKey[]>;
+  /**
+   * One outcome per fingerprint; a key of another kind than the one asked for (default `'data'`) is not found. Throws only
+   * when the source itself is out of reach.
+   */
+  load(purpose: string, fingerprints: readonly string[], kind?: CellKeyKind): Promise<readonly LoadOutcome[]>;
   /** The index keys of the policy's versions, in that order; undefined from a source without a key store. */
   indexKeys(purpose: string): Promise<readonly UnwrappedKey[] | undefined>;
   /** A data key that nobody has sealed with. One KMS call. */

@@ -1,8 +1,8 @@
 /** Keys that one statement was given before its SQL is made, for deliveries whose keys are not here already. */
 import type { DataKey } from '../cell/data-key.js';
-import type { EnvelopeWriter } from './envelope-writer.js';
 import type { PreparedKeys, ValuesOfColumn } from './field-seal.js';
 import type { HeldKey } from './held-key.js';
+import type { RecordKeys } from './record-keys.js';
 
 type KeysOfRows = readonly (HeldKey | undefined)[];
 
@@ -36,7 +36,7 @@ export class StatementKeys implements PreparedKeys {
  * @throws what the first purpose throws whose keys cannot be had; then none is leased.
  */
 export async function prepareKeys(
-  writers: ReadonlyMap<string, EnvelopeWriter>,
+  writers: ReadonlyMap<string, RecordKeys>,
   rows: readonly ValuesOfColumn[],
 ): Promise<StatementKeys> {
   const counts = [...cellsOfRows(rows)].filter(([purpose]) => writers.has(purpose));

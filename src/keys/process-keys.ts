@@ -1,12 +1,14 @@
 /** All keys of this process: what each purpose seals with and opens with, and the key source behind them. */
-import { EnvelopeWriter } from './envelope-writer.js';
 import type { FieldSealEvent } from './events.js';
 import type { ParsedFieldSealOptions } from './field-seal-options.js';
 import { Pool } from './pool.js';
 import type { Policy } from './policy.js';
 import type { Delivery, SourceContext } from './ports.js';
 import { checkPrivileges } from './privilege-check.js';
+import { PublicKeyPool } from './public-key-pool.js';
 import { ReadingKeys } from './reading-keys.js';
+import { envelopeKeyMaker, sessionKeyMaker } from './record-key-makers.js';
+import { RecordKeys } from './record-keys.js';
 import { answerOf } from './source-calls.js';
 
 export interface ProcessKeysOptions extends ParsedFieldSealOptions {
@@ -16,8 +18,10 @@ export interface ProcessKeysOptions extends ParsedFieldSealOptions {
 export class ProcessKeys {
   /** Of the purposes that are sealed under keys of a pool; none where nothing is sealed. */
   readonly pools: ReadonlyMap<string, Pool>;
+  /** Public keys of the purposes of sealed delivery; none where nothing is sealed. */
+  readonly publicPools: ReadonlyMap<string, PublicKeyPool>;
   /** Of the purposes whose cells carry their keys. */
-  readonly writers: ReadonlyMap<string, EnvelopeWriter>;
+  readonly writers: ReadonlyMap<string, RecordKeys>;
   /** Undefined in a write-only process, which loads no key to open or to index with. */
   readonly reading: ReadingKeys | undefined;
   readonly #options: ProcessKeysOptions;
@@ -26,7 +30,11 @@ export class ProcessKeys {
   constructor(options: ProcessKeysOptions) {
     this.#options = options;
     this.pools = this.#forSealing('pool', (policy) => this.#pool(policy));
-    this.writers = this.#forSealing('envelope', (policy) => this.#writer(policy));
+    this.publicPools = this.#forSealing('sealed', (policy) => this.#publicPool(policy));
+    this.writers = new Map([
+      ...this.#forSealing('envelope', (policy) => this.#envelopeWriter(policy)),
+      ...this.#forSealing('sealed', (policy) => this.#sessionWriter(policy)),
+    ]);
     this.reading =
       options.access === 'write-only'
         ? undefined
@@ -43,7 +51,7 @@ export class ProcessKeys {
       await answerOf(clock, 'Start of the key source', () => source.start(this.#context()));
       if (this.reading === undefined) await checkPrivileges(this.#options);
       await Promise.all([
-        ...[...this.pools.values()].map((pool) => pool.refresh()),
+        ...this.#allPools.map((pool) => pool.refresh()),
         ...[...policies.values()].map((policy) => this.reading?.indexKeys.warm(policy)),
       ]);
     } catch (error) {
@@ -60,7 +68,7 @@ export class ProcessKeys {
   }
 
   async #close(): Promise<void> {
-    for (const pool of this.pools.values()) pool.close();
+    for (const pool of this.#allPools) pool.close();
     for (const writer of this.writers.values()) writer.close();
     this.reading?.close();
     const { clock, source } = this.#options;
@@ -84,18 +92,32 @@ export class ProcessKeys {
       handOut: (usage) => source.handOut(purpose, usage),
       retire: (held) => {
         if (this.reading === undefined) held.drop();
-        else this.reading.held.keep(held);
+        else this.reading.held.keep('pool', held);
       },
     });
   }
 
-  #writer(policy: Policy): EnvelopeWriter {
+  #publicPool(policy: Policy): PublicKeyPool {
+    const { application, environment, clock, randomBelow, source, emit } = this.#options;
+    const { purpose } = policy;
+    return new PublicKeyPool({
+      ...{ owner: { application, environment, purpose }, policy, clock, randomBelow, emit },
+      handOut: () => source.publicKeys(purpose),
+    });
+  }
+
+  #envelopeWriter(policy: Policy): RecordKeys {
     const { application, clock, source } = this.#options;
     const { purpose } = policy;
-    return new EnvelopeWriter({
-      ...{ owner: { application, purpose }, policy, clock },
-      make: () => source.makeEnvelopeKey(purpose),
-    });
+    const make = envelopeKeyMaker({ application, purpose }, clock, () => source.makeEnvelopeKey(purpose));
+    return new RecordKeys({ policy, clock, make });
+  }
+
+  #sessionWriter(policy: Policy): RecordKeys {
+    const { application, clock } = this.#options;
+    const { purpose } = policy;
+    const make = sessionKeyMaker({ application, purpose }, this.publicPools.get(purpose)!);
+    return new RecordKeys({ policy, clock, make });
   }
 
   #context(): SourceContext {
@@ -116,12 +138,17 @@ export class ProcessKeys {
         .map((fingerprint) => ({ type: 'key-revoked', purpose, fingerprint }) as const),
     );
     this.reading?.revoke(fingerprints);
-    for (const pool of this.pools.values()) pool.revoke(fingerprints);
+    for (const pool of this.#allPools) pool.revoke(fingerprints);
+    for (const writer of this.writers.values()) writer.revoke(fingerprints);
     for (const event of revoked) this.#options.emit(event);
   }
 
   #held(purpose: string): readonly string[] {
-    const pool = this.pools.get(purpose)?.fingerprints ?? [];
+    const pool = (this.pools.get(purpose) ?? this.publicPools.get(purpose))?.fingerprints ?? [];
     return [...new Set([...pool, ...(this.reading?.fingerprints(purpose) ?? [])])];
+  }
+
+  get #allPools(): readonly (Pool | PublicKeyPool)[] {
+    return [...this.pools.values(), ...this.publicPools.values()];
   }
 }

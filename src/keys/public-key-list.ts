@@ -8,6 +8,7 @@ import { PublicKey } from '../cell/key-pair.js';
 import { isFieldSealError, KeyError } from '../errors.js';
 import {
   contextName,
+  describeValue,
   group,
   listOf,
   oneOf,
@@ -62,8 +63,10 @@ const LIST = {
 /**
  * The list as text.
  * @param signingKey Ed25519, private.
+ * @throws ConfigError `ERR_CONFIG_OPTION` for a key of another kind.
  */
 export function signPublicKeys({ keys, ...rest }: PublicKeyList, signingKey: KeyObject): string {
+  checkEd25519(signingKey, 'private', 'signingKey');
   const listed = keys.map(({ key, sealUntil }) => ({ spki: key.spki.toString('base64url'), sealUntil }));
   const list = Buffer.from(JSON.stringify({ ...rest, keys: listed }));
   const signature = sign(null, Buffer.concat([SIGNED_PREFIX, list]), signingKey);
@@ -85,9 +88,7 @@ export class PublicKeyLists {
    * @throws ConfigError `ERR_CONFIG_OPTION` for a key of another kind.
    */
   constructor(scope: KeyScope, verificationKey: KeyObject) {
-    const { type, asymmetricKeyType = 'no' } = verificationKey;
-    if (type !== 'public' || asymmetricKeyType !== 'ed25519')
-      throw optionError('verificationKey', 'a public Ed25519 key', `a ${type} ${asymmetricKeyType} key`);
+    checkEd25519(verificationKey, 'public', 'verificationKey');
     this.#scope = scope;
     this.#verificationKey = verificationKey;
   }
@@ -110,6 +111,8 @@ export class PublicKeyLists {
 
   /** What is signed is looked at only once the signature is right. */
   #verified(signedText: string): ParsedOptions<typeof LIST> {
+    // It comes from a function of the application.
+    if (typeof signedText !== 'string') throw this.#refused('text', describeValue(signedText));
     if (signedText.length > MAX_LENGTH)
       throw this.#refused(`at most ${MAX_LENGTH} characters`, String(signedText.length));
     const { list, signature } = this.#parsed(SIGNED, signedText);
@@ -168,6 +171,12 @@ export class PublicKeyLists {
       cause === undefined ? undefined : { cause },
     );
   }
+}
+
+function checkEd25519(key: KeyObject, half: 'public' | 'private', path: string): void {
+  const { type, asymmetricKeyType = 'no' } = key;
+  if (type !== half || asymmetricKeyType !== 'ed25519')
+    throw optionError(path, `a ${half} Ed25519 key`, `a ${type} ${asymmetricKeyType} key`);
 }
 
 function period({ notBefore, notAfter }: { readonly notBefore: number; readonly notAfter: number }): string {

@@ -8,16 +8,16 @@ import { maskOf } from '../cell/mask.js';
 import { sealCells } from '../cell/seal.js';
 import { isFieldSealError, QueryError, SealError } from '../errors.js';
 import type { Columns, DeclaredColumn } from './columns.js';
-import type { EnvelopeWriter } from './envelope-writer.js';
 import type { FieldColumn, SealedColumn, ValuesOfColumn } from './field-seal.js';
 import type { IndexKeys } from './index-keys.js';
 import type { Pool } from './pool.js';
 import type { StatementKeys } from './prepared-keys.js';
+import type { RecordKeys } from './record-keys.js';
 
 export interface SealRowsParts {
   readonly columns: Columns;
   readonly pools: ReadonlyMap<string, Pool>;
-  readonly writers: ReadonlyMap<string, EnvelopeWriter>;
+  readonly writers: ReadonlyMap<string, RecordKeys>;
   /** Absent where only writes are allowed: then indexes are left to be filled later. */
   readonly indexKeys: IndexKeys | undefined;
   /** Told how many cells were sealed. */
@@ -130,7 +130,7 @@ export function preparedKeys(purpose: string, prepared: StatementKeys | undefine
   if (prepared !== undefined) return prepared.keysOf(purpose);
   throw new SealError(
     'ERR_SEAL_NOT_PREPARED',
-    `Purpose ${purpose}: its cells carry data keys of their own, which have to be fetched before they are sealed; ` +
+    `Purpose ${purpose}: its cells carry keys of their own, which have to be made before values are sealed; ` +
       'expected prepare() first, as execute() of a statement does, and sealAsync() for single values.',
   );
 }

@@ -3,7 +3,7 @@
  * rules, to which further states and moves are added as rows. `tick.ts` performs the tasks.
  */
 import type { Policy } from '../keys/policy.js';
-import type { KeyRecord } from '../keys/ports.js';
+import type { CellKeyKind, Delivery, KeyRecord } from '../keys/ports.js';
 
 /** Random nonce prefixes of 96 bits that one key may hand out with suite xaes-256-gcm, for 2^24 cells each. */
 export const MAX_PREFIXES = 2 ** 17;
@@ -24,11 +24,25 @@ export type Task =
   | { readonly do: 'retire'; readonly key: KeyRecord; readonly why: string }
   | { readonly do: 'promote'; readonly key: KeyRecord; readonly retires: number }
   | { readonly do: 'make-data' }
+  | { readonly do: 'make-pair' }
   | { readonly do: 'make-index'; readonly version: number };
 
 type Rule = (view: ClockworkView) => readonly Task[];
 
 const RULES: readonly Rule[] = [retireSpentKeys, promoteFutureKeys, makeFutureKeys, makeIndexKeys];
+
+/** What new cells are sealed under; envelope cells have data keys of their own. */
+const SEALS: Readonly<Record<Delivery, CellKeyKind | undefined>> = {
+  pool: 'data',
+  envelope: undefined,
+  sealed: 'pair',
+};
+const MAKES = { data: { do: 'make-data' }, pair: { do: 'make-pair' } } as const;
+
+/** Whether cells name keys of this kind. */
+export function isCellKey({ kind }: Pick<KeyRecord, 'kind'>): boolean {
+  return kind === 'data' || kind === 'pair';
+}
 
 /** Everything that is to be done now, in the order in which it is to be done; empty when all is as it should be. */
 export function planTasks(view: ClockworkView): readonly Task[] {
@@ -66,8 +80,10 @@ export function retirementTimes(
   return times;
 }
 
+/** Of whatever kind: a purpose may have changed its delivery. */
 function retireSpentKeys({ now, policy, keys }: ClockworkView): readonly Task[] {
-  return inState(keys, 'ENCRYPT').flatMap((key) => {
+  const sealing = keys.filter((key) => isCellKey(key) && key.state === 'ENCRYPT');
+  return sealing.flatMap((key) => {
     const why = reasonToRetire(key, policy, now);
     return why === undefined ? [] : [{ do: 'retire', key, why } as const];
   });
@@ -75,9 +91,8 @@ function retireSpentKeys({ now, policy, keys }: ClockworkView): readonly Task[] 
 
 function promoteFutureKeys(view: ClockworkView): readonly Task[] {
   const { now, policy, unproven } = view;
-  if (!sealsFromPool(policy)) return [];
   const sealing = sealingKeys(view);
-  const ready = inState(view.keys, 'FUTURE')
+  const ready = inState(view, 'FUTURE')
     .filter((key) => !unproven.has(key.fingerprint) && (key.activates?.getTime() ?? now) <= now)
     .slice(0, freePlaces(view));
   const occupied = sealing.map((key) => key.retires?.getTime() ?? now);
@@ -87,10 +102,11 @@ function promoteFutureKeys(view: ClockworkView): readonly Task[] {
 
 /** Unproven keys count as made: a KMS that wraps but does not unwrap must not fill the store. */
 function makeFutureKeys(view: ClockworkView): readonly Task[] {
-  if (!sealsFromPool(view.policy)) return [];
+  const kind = SEALS[view.policy.delivery];
+  if (kind === undefined) return [];
   const wanted = view.policy.pool.futureKeys + freePlaces(view);
-  const missing = Math.max(0, wanted - inState(view.keys, 'FUTURE').length);
-  return Array.from({ length: missing }, () => ({ do: 'make-data' }));
+  const missing = Math.max(0, wanted - inState(view, 'FUTURE').length);
+  return Array.from({ length: missing }, () => MAKES[kind]);
 }
 
 /** A version whose row is hidden must not get a second key: its blind indexes would never be found again. */
@@ -102,17 +118,17 @@ function makeIndexKeys({ policy, keys, complete }: ClockworkView): readonly Task
     .map((version) => ({ do: 'make-index', version }));
 }
 
-/** Cells of other deliveries have data keys of their own. */
-const sealsFromPool = ({ delivery }: Policy): boolean => delivery === 'pool';
-
 function freePlaces(view: ClockworkView): number {
   return Math.max(0, view.policy.pool.validKeys - sealingKeys(view).length);
 }
 
-function sealingKeys({ now, policy, keys }: ClockworkView): readonly KeyRecord[] {
-  return inState(keys, 'ENCRYPT').filter((key) => reasonToRetire(key, policy, now) === undefined);
+function sealingKeys(view: ClockworkView): readonly KeyRecord[] {
+  const { now, policy } = view;
+  return inState(view, 'ENCRYPT').filter((key) => reasonToRetire(key, policy, now) === undefined);
 }
 
-function inState(keys: readonly KeyRecord[], state: KeyRecord['state']): readonly KeyRecord[] {
-  return keys.filter((key) => key.kind === 'data' && key.state === state);
+/** Of the kind that the purpose seals with; none where cells have keys of their own. */
+function inState({ policy, keys }: ClockworkView, state: KeyRecord['state']): readonly KeyRecord[] {
+  const kind = SEALS[policy.delivery];
+  return keys.filter((key) => key.kind === kind && key.state === state);
 }

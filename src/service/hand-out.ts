@@ -1,6 +1,6 @@
-/** Chooses and unwraps the keys that a process may seal with until its next hand-out. */
+/** Chooses the keys that a process may seal with until its next hand-out, and unwraps what has to be unwrapped. */
 import { KeyError, type FieldSealError } from '../errors.js';
-import type { HandedOutKey, KeyRecord, RandomBelow } from '../keys/ports.js';
+import type { CellKeyKind, HandedOutKey, HandedOutPublicKey, KeyRecord, RandomBelow } from '../keys/ports.js';
 import type { Policy } from '../keys/policy.js';
 import { reasonToRetire } from './clockwork.js';
 import { unwrapRoot } from './key-maker.js';
@@ -8,17 +8,29 @@ import { codedError } from './kms-trouble.js';
 import { settleAll } from '../keys/parallel.js';
 import { nameOf, type ScopeDesk } from './scope-desk.js';
 
+type Choice = (usable: readonly KeyRecord[], desk: ScopeDesk) => readonly KeyRecord[];
+
+/** A process holds few secrets; public keys are none, and the more of them, the less one private key opens. */
+const CHOICES: Readonly<Record<CellKeyKind, Choice>> = {
+  data: (usable, { policy, randomBelow }) => drawSome(usable, policy.pool.handOut, randomBelow),
+  pair: (usable) => usable,
+};
+
 /**
- * `pool.handOut` keys at random among those that may seal now.
+ * Of the keys of this kind that may seal now, `pool.handOut` data keys at random, or all pairs.
  * @throws KeyError `ERR_POOL_EMPTY` when there is none.
  */
-export function chooseKeys(desk: ScopeDesk, keys: readonly KeyRecord[]): readonly KeyRecord[] {
-  const { clock, policy, randomBelow, scope } = desk;
+export function chooseKeys(
+  desk: ScopeDesk,
+  keys: readonly KeyRecord[],
+  kind: CellKeyKind,
+): readonly KeyRecord[] {
+  const { clock, policy, scope } = desk;
   const now = clock.wall();
   const usable = keys.filter(
-    (key) => key.kind === 'data' && key.state === 'ENCRYPT' && reasonToRetire(key, policy, now) === undefined,
+    (key) => key.kind === kind && key.state === 'ENCRYPT' && reasonToRetire(key, policy, now) === undefined,
   );
-  if (usable.length > 0) return drawSome(usable, policy.pool.handOut, randomBelow);
+  if (usable.length > 0) return CHOICES[kind](usable, desk);
   throw new KeyError(
     'ERR_POOL_EMPTY',
     `${nameOf(scope)}: no key of the key store may seal now (expected ${policy.pool.validKeys} in state ENCRYPT); look for alarms of the process that makes keys (manage: true), and for its access to the KMS.`,
@@ -47,6 +59,19 @@ export async function unwrapChosen(
   if (handedOut.length === 0) throw failed[0]!.error;
   for (const { row, error } of failed) raiseAlarm(desk, row, error);
   return handedOut;
+}
+
+/** The public halves of chosen pairs, whose rows vouch for them. */
+export function publicHalves(
+  { clock, policy }: ScopeDesk,
+  chosen: readonly KeyRecord[],
+): readonly HandedOutPublicKey[] {
+  const now = clock.wall();
+  return chosen.flatMap(({ publicKey, retires }) =>
+    publicKey === null || retires === null
+      ? []
+      : [{ spki: publicKey, sealUntil: sealUntil(retires.getTime(), now, policy) }],
+  );
 }
 
 /** Until when one hand-out may seal, so that a late writer is bounded. Wall clock, ms. */

@@ -3,6 +3,7 @@ import { ConfigError } from '../errors.js';
 import type { FieldSealEvent } from '../keys/events.js';
 import type { Policy } from '../keys/policy.js';
 import type { KeyRecord, RandomBelow } from '../keys/ports.js';
+import { isCellKey } from './clockwork.js';
 
 /** Replicas of a multi-region key share its id and its material: AWS KMS Developer Guide, "Multi-Region keys". */
 const MULTI_REGION_ARN = /^arn:[^:]+:kms:[^:]*:([^:]*):key\/(mrk-.+)$/;
@@ -48,9 +49,9 @@ export function chooseKeks(
   });
 }
 
-/** The KEK that could open all of several data keys, judged over all their wraps; undefined when there is none. */
+/** The KEK that could open all of several data keys and pairs, judged over all their wraps; undefined when there is none. */
 export function kekOfAllKeys(keys: readonly KeyRecord[]): string | undefined {
-  const alive = keys.filter((key) => key.kind === 'data' && key.state !== 'DESTROYED');
+  const alive = keys.filter((key) => isCellKey(key) && key.state !== 'DESTROYED');
   const [first, ...others] = alive.map((key) => key.wraps.map((wrap) => kekIdentity(wrap.kek)));
   if (first === undefined || others.length === 0) return undefined;
   return first.find((kek) => others.every((wraps) => wraps.includes(kek)));
@@ -59,7 +60,7 @@ export function kekOfAllKeys(keys: readonly KeyRecord[]): string | undefined {
 function keysUnder(kek: string, keys: readonly KeyRecord[]): number {
   const identity = kekIdentity(kek);
   const serves = (key: KeyRecord): boolean =>
-    key.kind === 'data' && (key.state === 'FUTURE' || key.state === 'ENCRYPT');
+    isCellKey(key) && (key.state === 'FUTURE' || key.state === 'ENCRYPT');
   return keys.filter((key) => serves(key) && key.wraps.some((wrap) => kekIdentity(wrap.kek) === identity))
     .length;
 }

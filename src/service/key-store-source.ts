@@ -1,11 +1,13 @@
 /** The in-process key service: keys from a key store and a KMS, without a server in between. */
+import type { KeyObject } from 'node:crypto';
 import { ConfigError, type ErrorCode, isFieldSealError, KeyError } from '../errors.js';
 import { flag, objectWith, parseOptions, text, withDefault } from '../keys/options.js';
 import type {
+  CellKeyKind,
   EnvelopeKey,
   HandedOutKey,
+  HandedOutPublicKey,
   KekProvider,
-  KeySource,
   KeyStore,
   KeyUsage,
   LoadOutcome,
@@ -16,8 +18,9 @@ import type {
 import type { Policy } from '../keys/policy.js';
 import { CountedUsage } from './counted-usage.js';
 import { makeEnvelopeKey, openEnvelopeKey } from './envelopes.js';
-import { unwrapChosen } from './hand-out.js';
+import { publicHalves, unwrapChosen } from './hand-out.js';
 import { loadIndexKeys, loadKeys } from './load-keys.js';
+import { assertSealed, signedList, type PublishingKeySource } from './public-key-listing.js';
 import { watchRevocations } from './revocations.js';
 import type { ScopeDesk } from './scope-desk.js';
 import type { ScopeLedger } from './scope-ledger.js';
@@ -67,7 +70,7 @@ const ALARMS: ReadonlySet<ErrorCode> = new Set([
  * first on, and raises an alarm for every row that was changed, deleted or put back. One source serves one field seal.
  * @throws ConfigError `ERR_CONFIG_OPTION`.
  */
-export function keyStoreSource(options: KeyStoreSourceOptions): KeySource {
+export function keyStoreSource(options: KeyStoreSourceOptions): PublishingKeySource {
   return new KeyStoreSource(parseOptions(OPTIONS, options, 'keyStoreSource'));
 }
 
@@ -79,7 +82,7 @@ interface OpenScope {
   readonly counted: CountedUsage;
 }
 
-class KeyStoreSource implements KeySource {
+class KeyStoreSource implements PublishingKeySource {
   readonly #options: Required<KeyStoreSourceOptions>;
   readonly #scopes = new Map<string, OpenScope>();
   #context: SourceContext | undefined;
@@ -110,7 +113,7 @@ class KeyStoreSource implements KeySource {
   handOut(purpose: string, usage: readonly KeyUsage[]): Promise<readonly HandedOutKey[]> {
     return this.#alarmed(async () => {
       const { desk, role, ledger, counted } = this.#scope(purpose);
-      const chosen = await role.choose(ledger, counted.uncounted(usage));
+      const chosen = await role.choose(ledger, 'data', counted.uncounted(usage));
       counted.wrote(usage);
       const keys = await unwrapChosen(desk, chosen);
       counted.acknowledged();
@@ -118,10 +121,29 @@ class KeyStoreSource implements KeySource {
     });
   }
 
-  load(purpose: string, fingerprints: readonly string[]): Promise<readonly LoadOutcome[]> {
+  publicKeys(purpose: string): Promise<readonly HandedOutPublicKey[]> {
+    return this.#alarmed(async () => {
+      const { desk, role, ledger } = this.#scope(purpose);
+      return publicHalves(desk, await role.choose(ledger, 'pair'));
+    });
+  }
+
+  publicKeyList(purpose: string, signingKey: KeyObject): Promise<string> {
+    return this.#alarmed(async () => {
+      const { desk, role, ledger } = this.#scope(purpose);
+      assertSealed(desk);
+      return signedList(desk, await role.choose(ledger, 'pair'), signingKey);
+    });
+  }
+
+  load(
+    purpose: string,
+    fingerprints: readonly string[],
+    kind: CellKeyKind = 'data',
+  ): Promise<readonly LoadOutcome[]> {
     return this.#alarmed(async () => {
       const { desk, ledger } = this.#scope(purpose);
-      return loadKeys(desk, ledger, fingerprints);
+      return loadKeys(desk, ledger, fingerprints, kind);
     });
   }
 
@@ -217,7 +239,7 @@ function startedTwice(): ConfigError {
 function notForWriters(): ConfigError {
   return new ConfigError(
     'ERR_CONFIG_OPTION',
-    "keys: expected kmsSource(…) for access 'write-only', got keyStoreSource, which has to unwrap keys.",
+    "keys: expected kmsSource(…) or publicKeySource(…) for access 'write-only', got keyStoreSource, which has to unwrap keys.",
   );
 }
 

@@ -6,6 +6,7 @@ import type {
   Access,
   EnvelopeKey,
   HandedOutKey,
+  HandedOutPublicKey,
   KekProvider,
   KeyScope,
   KeySource,
@@ -100,7 +101,11 @@ class KmsSource implements KeySource {
     return Promise.reject(needsKeyStore(purpose, 'pool'));
   }
 
-  /** A field may accept cells of pool delivery that were written before; their keys are not here. */
+  publicKeys(purpose: string): Promise<readonly HandedOutPublicKey[]> {
+    return Promise.reject(needsKeyStore(purpose, 'sealed'));
+  }
+
+  /** A field may accept cells of other deliveries that were written before; their keys are not here. */
   load(purpose: string, fingerprints: readonly string[]): Promise<readonly LoadOutcome[]> {
     return Promise.resolve(
       fingerprints.map((fingerprint) => ({

@@ -1,6 +1,6 @@
 /** Loads keys for opening, and the index keys. */
 import { KeyError, type FieldSealError } from '../errors.js';
-import type { KeyRecord, LoadOutcome, UnwrappedKey } from '../keys/ports.js';
+import type { CellKeyKind, KeyRecord, LoadOutcome, UnwrappedKey } from '../keys/ports.js';
 import { stateOpens } from '../keys/states.js';
 import { unwrapRoot } from './key-maker.js';
 import { codedError, isPassingTrouble } from './kms-trouble.js';
@@ -8,6 +8,8 @@ import { settleAll } from '../keys/parallel.js';
 import { nameOf, type ScopeDesk } from './scope-desk.js';
 import type { JudgedRows } from './locked-rows.js';
 import { alarmRefused, type ScopeLedger } from './scope-ledger.js';
+
+const WORDS: Readonly<Record<CellKeyKind, string>> = { data: 'data key', pair: 'key pair' };
 
 /**
  * One outcome per fingerprint. One query for all of them, one KMS call per key that may open, in bounded parallel.
@@ -17,12 +19,13 @@ export async function loadKeys(
   desk: ScopeDesk,
   ledger: ScopeLedger,
   fingerprints: readonly string[],
+  kind: CellKeyKind,
 ): Promise<readonly LoadOutcome[]> {
   const wanted = [...new Set(fingerprints)];
   const rows = await ledger.read(desk.store, (reader) => reader.find(desk.scope, wanted), wanted);
   alarmRefused(desk, rows);
   const keys = await settleAll(wanted, (fingerprint) =>
-    unwrapRow(desk, openableRow(desk, rows, fingerprint)),
+    unwrapRow(desk, openableRow(desk, rows, fingerprint, kind)),
   );
   return wanted.map((fingerprint, i) => {
     const key = keys[i]!;
@@ -51,15 +54,15 @@ async function unwrapRow(desk: ScopeDesk, row: KeyRecord): Promise<UnwrappedKey>
   return { fingerprint, commitment, version, root: await unwrapRoot(desk.kms, row) };
 }
 
-function openableRow(desk: ScopeDesk, rows: JudgedRows, fingerprint: string): KeyRecord {
+function openableRow(desk: ScopeDesk, rows: JudgedRows, fingerprint: string, kind: CellKeyKind): KeyRecord {
   const refusal = rows.refused.get(fingerprint);
   if (refusal !== undefined) throw refusal;
   const row = rows.keys.get(fingerprint);
-  // A cell that names the store key or an index key names no key of cells.
-  if (row?.kind !== 'data') {
+  // A cell that names the store key or an index key names no key of cells, and one of a pool names no pair.
+  if (row?.kind !== kind) {
     throw new KeyError(
       'ERR_KEY_NOT_FOUND',
-      `Key ${fingerprint}: ${nameOf(desk.scope)} has no such data key.`,
+      `Key ${fingerprint}: ${nameOf(desk.scope)} has no such ${WORDS[kind]}.`,
     );
   }
   if (row.state === 'EXPIRED') alarmExpired(desk, fingerprint);

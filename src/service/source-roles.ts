@@ -4,7 +4,7 @@
  */
 import type { StoreKey } from '../cell/store-key.js';
 import { ConfigError, type FieldSealError, StoreError } from '../errors.js';
-import type { KeyRecord, KeyUsage } from '../keys/ports.js';
+import type { CellKeyKind, KeyRecord, KeyUsage } from '../keys/ports.js';
 import { chooseKeys } from './hand-out.js';
 import { checkConfiguredKeks, chooseKeks } from './kek-spread.js';
 import { makeStoreKey } from './key-maker.js';
@@ -18,7 +18,7 @@ export interface SourceRole {
   /** The ledger of the scope, its events and rows checked; the caller closes it. */
   open(): Promise<ScopeLedger>;
   /** The keys of the next hand-out, wrapped. `usage` is in the key store when it returns, where the role counts it. */
-  choose(ledger: ScopeLedger, usage: readonly KeyUsage[]): Promise<readonly KeyRecord[]>;
+  choose(ledger: ScopeLedger, kind: CellKeyKind, usage?: readonly KeyUsage[]): Promise<readonly KeyRecord[]>;
 }
 
 /** Makes what an empty key store lacks, and ticks at start and before each hand-out. */
@@ -29,12 +29,12 @@ export function keyServiceRole(desk: ScopeDesk): SourceRole {
       const storeKey = await findStoreKey(desk, desk.store);
       return storeKey === undefined ? firstStart(desk) : resume(desk, storeKey);
     },
-    async choose(ledger, usage) {
+    async choose(ledger, kind, usage = []) {
       const changed = await ledger.change(desk.store, async (rows) => {
         await countUsage(rows, usage);
         const failures = await tick(desk, rows);
-        const chosen = chooseOrFail(desk, rows, failures);
-        await countPrefixes(desk, rows, chosen);
+        const chosen = chooseOrFail(desk, rows, kind, failures);
+        if (kind === 'data') await countPrefixes(desk, rows, chosen);
         return chosen;
       });
       report(desk, changed);
@@ -45,7 +45,8 @@ export function keyServiceRole(desk: ScopeDesk): SourceRole {
 
 /** Reads; usage of keys is not counted. */
 export function applicationRole(desk: ScopeDesk): SourceRole {
-  if (desk.policy.suite === 'xaes-256-gcm') throw prefixesNotCounted(desk);
+  const { suite, delivery } = desk.policy;
+  if (suite === 'xaes-256-gcm' && delivery === 'pool') throw prefixesNotCounted(desk);
   return {
     async open() {
       const storeKey = await findStoreKey(desk, desk.store);
@@ -54,12 +55,12 @@ export function applicationRole(desk: ScopeDesk): SourceRole {
         alarmRefused(desk, await ledger.readAll(desk.store));
       });
     },
-    async choose(ledger) {
+    async choose(ledger, kind) {
       const rows = await ledger.read(desk.store, (reader) =>
-        reader.list(desk.scope, { kinds: ['data'], states: ['ENCRYPT'] }),
+        reader.list(desk.scope, { kinds: [kind], states: ['ENCRYPT'] }),
       );
       alarmRefused(desk, rows);
-      return chooseKeys(desk, [...rows.keys.values()]);
+      return chooseKeys(desk, [...rows.keys.values()], kind);
     },
   };
 }
@@ -136,10 +137,11 @@ async function countPrefixes(desk: ScopeDesk, rows: LockedRows, chosen: readonly
 function chooseOrFail(
   desk: ScopeDesk,
   rows: LockedRows,
+  kind: CellKeyKind,
   failures: readonly FieldSealError[],
 ): readonly KeyRecord[] {
   try {
-    return chooseKeys(desk, rows.keys);
+    return chooseKeys(desk, rows.keys, kind);
   } catch (error) {
     throw failures[0] ?? error;
   }

@@ -2,7 +2,7 @@
 import type { FieldSealError } from '../errors.js';
 import { planTasks, type Task } from './clockwork.js';
 import { chooseKeks, kekIdentity, kekOfAllKeys } from './kek-spread.js';
-import { makeDataKey, makeIndexKey, proveKey } from './key-maker.js';
+import { makeDataKey, makeIndexKey, makePair, proveKey, type MakeAhead } from './key-maker.js';
 import { codedError, isPassingTrouble } from './kms-trouble.js';
 import { settleAll } from '../keys/parallel.js';
 import { type ScopeDesk, nameOf } from './scope-desk.js';
@@ -52,7 +52,8 @@ class Tick {
     });
     for (const task of select(tasks, 'retire')) await this.#retire(task);
     await this.#promote(select(tasks, 'promote'));
-    await this.#makeData(select(tasks, 'make-data').length);
+    await this.#makeAhead(select(tasks, 'make-data').length, makeDataKey);
+    await this.#makeAhead(select(tasks, 'make-pair').length, makePair);
     await this.#makeIndex(select(tasks, 'make-index'));
     return tasks.length > 0 && !this.failures.some(isPassingTrouble);
   }
@@ -74,7 +75,7 @@ class Tick {
   }
 
   async #promote(tasks: readonly TaskOf<'promote'>[]): Promise<void> {
-    const proofs = await settleAll(tasks, ({ key }) => proveKey(this.#desk.kms, { ...key, kind: 'data' }));
+    const proofs = await settleAll(tasks, ({ key }) => proveKey(this.#desk.kms, key));
     for (const [i, { key, retires }] of tasks.entries()) {
       const proof = proofs[i]!;
       if (proof.status === 'rejected') {
@@ -88,14 +89,14 @@ class Tick {
   }
 
   /** A KEK that refuses is left out for the rest, so that a disabled one does not stop the making of keys. */
-  async #makeData(count: number): Promise<void> {
+  async #makeAhead(count: number, make: MakeAhead): Promise<void> {
     const { kms, scope, randomBelow } = this.#desk;
     let keks = kms.keks(scope.purpose);
     let missing = count;
     while (missing > 0 && keks.length > 0 && !this.failures.some(isPassingTrouble)) {
       const chosen = chooseKeks(missing, keks, this.#rows.keys, randomBelow);
       const refused = await this.#insertMade(chosen, 'made ahead', (kek) =>
-        makeDataKey(kms, kek, scope, new Date(this.#now)),
+        make(kms, kek, scope, new Date(this.#now)),
       );
       missing = refused.length;
       keks = keks.filter((kek) => !refused.includes(kek));

@@ -1,11 +1,14 @@
 /** A key source that lives in memory: real keys from random roots, every call written down, faults on demand. */
-import { randomBytes } from 'node:crypto';
+import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { DataKey } from '../../src/cell/data-key.js';
 import { IndexKey } from '../../src/cell/index-key.js';
+import { PublicKey } from '../../src/cell/key-pair.js';
 import { KeyError, KmsError } from '../../src/errors.js';
 import type {
+  CellKeyKind,
   EnvelopeKey,
   HandedOutKey,
+  HandedOutPublicKey,
   KeySource,
   KeyUsage,
   LoadOutcome,
@@ -21,13 +24,26 @@ interface StoredKey {
   readonly root: Buffer;
 }
 
+interface StoredPair extends StoredKey {
+  readonly publicKey: PublicKey;
+}
+
 interface StoredPurpose {
   readonly data: StoredKey[];
+  readonly pair: StoredPair[];
   readonly index: StoredKey[];
 }
 
 export type Operation =
-  'start' | 'handOut' | 'load' | 'indexKeys' | 'makeEnvelopeKey' | 'openEnvelopeKey' | 'notDenied' | 'close';
+  | 'start'
+  | 'handOut'
+  | 'publicKeys'
+  | 'load'
+  | 'indexKeys'
+  | 'makeEnvelopeKey'
+  | 'openEnvelopeKey'
+  | 'notDenied'
+  | 'close';
 
 export interface Call {
   readonly operation: Operation;
@@ -76,6 +92,11 @@ export class MemorySource implements KeySource {
     return this.#purpose(purpose).data.map((key) => key.fingerprint);
   }
 
+  /** Public halves of the purpose's pairs, as anybody may have them. */
+  pairs(purpose: string): readonly PublicKey[] {
+    return this.#purpose(purpose).pair.map(({ publicKey }) => publicKey);
+  }
+
   /** The key itself, as another process holds it. */
   dataKey(purpose: string, fingerprint: string): DataKey {
     const { root } = this.#stored(purpose, fingerprint);
@@ -86,6 +107,12 @@ export class MemorySource implements KeySource {
     const added = Array.from({ length: count }, () => this.#makeDataKey(purpose));
     this.#purpose(purpose).data.push(...added);
     return added.map((key) => key.fingerprint);
+  }
+
+  addPair(purpose: string): PublicKey {
+    const pair = this.#makePair(purpose);
+    this.#purpose(purpose).pair.push(pair);
+    return pair.publicKey;
   }
 
   revoke(fingerprints: readonly string[]): void {
@@ -99,6 +126,8 @@ export class MemorySource implements KeySource {
     for (const policy of context.policies.values()) {
       const stored = this.#purpose(policy.purpose);
       while (stored.data.length < policy.pool.validKeys) this.addKeys(policy.purpose, 1);
+      while (policy.delivery === 'sealed' && stored.pair.length < policy.pool.validKeys)
+        this.addPair(policy.purpose);
       for (const version of policy.index.versions) {
         if (stored.index.some((key) => key.version === version)) continue;
         stored.index.push(this.#makeIndexKey(policy.purpose, version));
@@ -118,13 +147,25 @@ export class MemorySource implements KeySource {
       .map((one) => this.#lend({ ...this.#stored(purpose, one), retires, sealUntil }));
   }
 
-  async load(purpose: string, fingerprints: readonly string[]): Promise<readonly LoadOutcome[]> {
+  async publicKeys(purpose: string): Promise<readonly HandedOutPublicKey[]> {
+    const { key, pool, outage } = this.context.policies.get(purpose)!;
+    const usable = this.pairs(purpose).filter(({ fingerprint }) => !this.suspended.has(fingerprint));
+    const sealUntil = this.context.clock.wall() + Math.min(key.sealForMs, outage.sealMs) + pool.lifetimeMs;
+    await this.#called('publicKeys', purpose);
+    return usable.map(({ spki }) => ({ spki, sealUntil }));
+  }
+
+  async load(
+    purpose: string,
+    fingerprints: readonly string[],
+    kind: CellKeyKind = 'data',
+  ): Promise<readonly LoadOutcome[]> {
     await this.#called('load', purpose, fingerprints);
     return fingerprints.map((fingerprint) => {
-      if (!this.keys(purpose).includes(fingerprint))
-        return { fingerprint, error: keyError('ERR_KEY_NOT_FOUND') };
+      const stored = this.#purpose(purpose)[kind].find((key) => key.fingerprint === fingerprint);
+      if (stored === undefined) return { fingerprint, error: keyError('ERR_KEY_NOT_FOUND') };
       if (this.suspended.has(fingerprint)) return { fingerprint, error: keyError('ERR_KEY_STATE') };
-      return { fingerprint, key: this.#lend(this.#stored(purpose, fingerprint)) };
+      return { fingerprint, key: this.#lend(stored) };
     });
   }
 
@@ -190,6 +231,18 @@ export class MemorySource implements KeySource {
     return { fingerprint, commitment, version: 0, root };
   }
 
+  #makePair(purpose: string): StoredPair {
+    const { publicKey, privateKey } = generateKeyPairSync('ec', {
+      namedCurve: 'prime256v1',
+      publicKeyEncoding: { type: 'spki', format: 'der' },
+      privateKeyEncoding: { type: 'pkcs8', format: 'der' },
+    });
+    const { environment } = this.context;
+    const parsed = PublicKey.parse(publicKey, { ...this.#owner(purpose), environment });
+    const { fingerprint, commitment } = parsed;
+    return { fingerprint, commitment, version: 0, root: privateKey, publicKey: parsed };
+  }
+
   #makeIndexKey(purpose: string, version: number): StoredKey {
     const root = randomBytes(32);
     const { fingerprint, commitment } = IndexKey.derive(Buffer.from(root), this.#owner(purpose), version);
@@ -202,7 +255,7 @@ export class MemorySource implements KeySource {
 
   #purpose(purpose: string): StoredPurpose {
     let stored = this.#purposes.get(purpose);
-    if (stored === undefined) this.#purposes.set(purpose, (stored = { data: [], index: [] }));
+    if (stored === undefined) this.#purposes.set(purpose, (stored = { data: [], pair: [], index: [] }));
     return stored;
   }
 }

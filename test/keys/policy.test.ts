@@ -23,7 +23,9 @@ describe('the policy of a purpose', () => {
       requireKekSpread: false,
       suite: 'aes-256-siv',
       delivery: 'pool',
-      envelope: { reuse: undefined, unwrapsPerPage: 1_000 },
+      reuse: undefined,
+      envelope: { unwrapsPerPage: 1_000 },
+      sealed: { sessionsPerPage: 1_000 },
       accept: { suites: ['aes-256-siv'], deliveries: ['pool'] },
       index: { source: 'local', versions: [1] },
       backupRetentionMs: 35 * DAY,
@@ -51,15 +53,28 @@ describe('the policy of a purpose', () => {
     expect(parsePolicy('card-number', { index: 'local' }).index.versions).toEqual([1]);
     expect(parsePolicy('card-number', { delivery: 'envelope', index: 'later' })).toMatchObject({
       delivery: 'envelope',
-      envelope: { reuse: undefined, unwrapsPerPage: 1_000 },
+      reuse: undefined,
+      envelope: { unwrapsPerPage: 1_000 },
       accept: { deliveries: ['envelope'] },
       index: { source: 'later', versions: [1] },
     });
     const reuse = { cells: 1_000, for: '5m' } as const;
     expect(parsePolicy('card-number', { delivery: { envelope: { reuse } } })).toMatchObject({
       delivery: 'envelope',
-      envelope: { reuse: { cells: 1_000, forMs: 300_000 } },
+      reuse: { cells: 1_000, forMs: 300_000 },
     });
+    expect(parsePolicy('card-number', { delivery: 'sealed' })).toMatchObject({
+      delivery: 'sealed',
+      reuse: undefined,
+      accept: { deliveries: ['sealed'] },
+    });
+    expect(parsePolicy('card-number', { delivery: { sealed: { reuse, sessionsPerPage: 7 } } })).toMatchObject(
+      {
+        delivery: 'sealed',
+        reuse: { cells: 1_000, forMs: 300_000 },
+        sealed: { sessionsPerPage: 7 },
+      },
+    );
   });
 
   it('is frozen, all the way', () => {
@@ -99,6 +114,13 @@ describe('the policy of a purpose', () => {
     [{ suite: 'aes-128-cbc' }, "expected one of 'aes-256-siv', 'xaes-256-gcm', got 'aes-128-cbc'."],
     [{ delivery: 'letter' }, "purposes.card-number.delivery: expected one of 'pool', 'envelope'"],
     [{ delivery: {} }, 'purposes.card-number.delivery: expected'],
+    [{ delivery: { envelope: {}, sealed: {} } }, 'purposes.card-number.delivery: expected one of'],
+    [{ delivery: { pool: {} } }, 'purposes.card-number.delivery.pool: there is no such option'],
+    [
+      { delivery: { sealed: { reuse: { cells: 0, for: '5m' } } } },
+      'delivery.sealed.reuse.cells: expected a whole number from 1',
+    ],
+    [{ delivery: { sealed: { sessionsPerPage: 0 } } }, 'delivery.sealed.sessionsPerPage'],
     [{ delivery: { envelop: {} } }, "did you mean 'envelope'"],
     [
       { delivery: { envelope: { reuse: {} } } },

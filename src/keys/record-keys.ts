@@ -1,18 +1,25 @@
-/** Data keys for envelope cells: one a record, or one for all that is sealed within a window. */
-import { DataKey, type KeyOwner } from '../cell/data-key.js';
+/** Data keys for cells that carry their keys: one a record, or one for all that is sealed within a window. */
+import type { DataKey } from '../cell/data-key.js';
 import { closedError } from './closed.js';
-import { hasPassed, later, now } from './deadline.js';
+import { earlier, hasPassed, later, msUntil, now, type Deadline } from './deadline.js';
+import type { ReusePolicy } from './delivery-options.js';
 import { HeldKey } from './held-key.js';
 import { settleAll } from './parallel.js';
 import type { Policy } from './policy.js';
-import type { Clock, EnvelopeKey } from './ports.js';
-import { answerOf, codedError } from './source-calls.js';
+import type { Clock } from './ports.js';
+import { codedError } from './source-calls.js';
 
-export interface EnvelopeWriterOptions {
-  readonly owner: KeyOwner;
+/** A key that nobody has sealed with. */
+export interface MadeKey {
+  readonly key: DataKey;
+  /** When nobody may seal with it any more; undefined: as long as this process likes. */
+  readonly sealUntil?: Deadline;
+}
+
+export interface RecordKeysOptions {
   readonly policy: Policy;
   readonly clock: Clock;
-  readonly make: () => Promise<EnvelopeKey>;
+  readonly make: () => Promise<MadeKey>;
 }
 
 /** The key that is reused at the moment. */
@@ -23,30 +30,33 @@ interface Window {
 }
 
 /** Nobody's key outlives the statement it was made for, but that of a window its end. Safe to call concurrently. */
-export class EnvelopeWriter {
-  readonly #options: EnvelopeWriterOptions;
-  readonly #what: string;
+export class RecordKeys {
+  readonly #options: RecordKeysOptions;
   #window: Window | undefined;
   /** Statements ask for the key of the window one after another. */
   #turn: Promise<unknown> = Promise.resolve();
   #closed = false;
 
-  constructor(options: EnvelopeWriterOptions) {
+  constructor(options: RecordKeysOptions) {
     this.#options = options;
-    this.#what = `Data key for envelope cells of purpose ${options.policy.purpose}`;
   }
 
   /**
    * A leased key for each record, by the number of its cells; for none it is undefined. All or nothing: on an error no
    * key stays leased.
-   * @throws KmsError; KeyError `ERR_KEY_UNAVAILABLE`, `ERR_CLOSED`.
+   * @throws KeyError `ERR_CLOSED`, and what making a key throws.
    */
   lease(cells: readonly number[]): Promise<readonly (HeldKey | undefined)[]> {
-    const { reuse } = this.#options.policy.envelope;
+    const { reuse } = this.#options.policy;
     if (reuse === undefined) return this.#leaseOwn(cells);
     const leased = this.#turn.then(() => this.#leaseShared(cells, reuse));
     this.#turn = leased.catch(() => undefined);
     return leased;
+  }
+
+  /** Ends the window of a key whose pair was revoked. */
+  revoke(fingerprints: readonly string[]): void {
+    if (this.#window !== undefined && fingerprints.includes(this.#window.held.fingerprint)) this.#end();
   }
 
   close(): void {
@@ -66,12 +76,12 @@ export class EnvelopeWriter {
     if (failed === undefined)
       return made.map((key) => (key as PromiseFulfilledResult<HeldKey | undefined>).value);
     for (const key of made) if (key.status === 'fulfilled') key.value?.release();
-    throw codedError(this.#what, failed.reason);
+    throw codedError(`Data keys of purpose ${this.#options.policy.purpose}`, failed.reason);
   }
 
   async #leaseShared(
     cells: readonly number[],
-    { cells: limit, forMs }: NonNullable<Policy['envelope']['reuse']>,
+    { cells: limit, forMs }: ReusePolicy,
   ): Promise<readonly (HeldKey | undefined)[]> {
     const leased: (HeldKey | undefined)[] = [];
     try {
@@ -100,7 +110,8 @@ export class EnvelopeWriter {
   async #begin(forMs: number): Promise<Window> {
     this.#end();
     const held = await this.#make(forMs);
-    const cancel = this.#options.clock.after(forMs, () => {
+    const { clock } = this.#options;
+    const cancel = clock.after(msUntil(held.opensUntil, clock), () => {
       if (this.#window?.held === held) this.#end();
     });
     return (this.#window = { held, cells: 0, cancel });
@@ -114,14 +125,12 @@ export class EnvelopeWriter {
 
   /** Lives from the call, not from its answer: the KMS may take its time. */
   async #make(forMs = 0): Promise<HeldKey> {
-    const { owner, policy, clock, make } = this.#options;
+    const { policy, clock, make } = this.#options;
     const asked = now(clock);
-    const made = await answerOf(clock, this.#what, make, ({ root }) => root.fill(0));
-    if (this.#closed) {
-      made.root.fill(0);
-      throw closedError();
-    }
-    const key = DataKey.deriveEnvelope(made.root, owner, made);
-    return new HeldKey(policy.purpose, key, later(asked, forMs));
+    const { key, sealUntil } = await make();
+    const end = later(asked, forMs);
+    if (!this.#closed) return new HeldKey(policy.purpose, key, sealUntil ? earlier(end, sealUntil) : end);
+    key.close();
+    throw closedError();
   }
 }

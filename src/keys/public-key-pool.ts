@@ -1,0 +1,149 @@
+/** The public keys of one purpose: what this process seals session keys to, replaced on a timer. Nothing here is secret. */
+import { PublicKey, type PairOwner } from '../cell/key-pair.js';
+import { KeyError } from '../errors.js';
+import { closedError } from './closed.js';
+import { hasPassed, msUntil } from './deadline.js';
+import type { Deadline } from './deadline.js';
+import type { FieldSealEvent } from './events.js';
+import type { Policy } from './policy.js';
+import { sealDeadline } from './pool-key.js';
+import type { Clock, HandedOutPublicKey, RandomBelow } from './ports.js';
+import { Refresh, type Renewed } from './refresh.js';
+import { answerOf, codedError } from './source-calls.js';
+import { stalePool } from './stale-pool.js';
+
+export interface PublicKeyPoolOptions {
+  readonly owner: PairOwner;
+  readonly policy: Policy;
+  readonly clock: Clock;
+  readonly randomBelow: RandomBelow;
+  readonly handOut: () => Promise<readonly HandedOutPublicKey[]>;
+  readonly emit: (event: FieldSealEvent) => void;
+}
+
+/** A public key that may seal now. */
+export interface UsablePublicKey {
+  readonly key: PublicKey;
+  readonly sealUntil: Deadline;
+}
+
+/** Drawing never waits: whatever is asked of the key source happens behind it. */
+export class PublicKeyPool {
+  readonly #options: PublicKeyPoolOptions;
+  readonly #what: string;
+  readonly #refresh: Refresh;
+  /** Revocations that arrive while keys are being fetched, which may have been listed before them. */
+  readonly #revokedMeanwhile = new Set<string>();
+  #entries: readonly UsablePublicKey[] = [];
+
+  constructor(options: PublicKeyPoolOptions) {
+    this.#options = options;
+    this.#what = `Public keys of purpose ${options.policy.purpose}`;
+    this.#refresh = new Refresh({
+      ...options,
+      what: this.#what,
+      renew: async (asked) => this.#take(await this.#fetch(), asked),
+      failed: () => undefined,
+      outageLeftMs: () => this.outageLeftMs,
+    });
+  }
+
+  get fingerprints(): readonly string[] {
+    return this.#entries.map(({ key }) => key.fingerprint);
+  }
+
+  /** Since the last successful refresh, by the clock that is ahead. */
+  get ageMs(): number {
+    return this.#refresh.ageMs;
+  }
+
+  /** How long sealing goes on if no refresh succeeds any more. */
+  get outageLeftMs(): number {
+    return Math.max(0, ...this.#entries.map(({ sealUntil }) => msUntil(sealUntil, this.#options.clock)));
+  }
+
+  /**
+   * A key at random among those that may seal now.
+   * @throws KeyError `ERR_POOL_STALE`, `ERR_POOL_EMPTY`, `ERR_CLOSED`.
+   */
+  draw(): UsablePublicKey {
+    const { clock, randomBelow } = this.#options;
+    this.#refresh.runIfDue();
+    const usable = this.#entries.filter(({ sealUntil }) => !hasPassed(sealUntil, clock));
+    if (usable.length > 0) return usable[randomBelow(usable.length)]!;
+    this.#refresh.runIfIdle();
+    throw this.#nothingToDraw();
+  }
+
+  /** Nothing is sealed under these from now on. The last one gone asks for new ones. */
+  revoke(fingerprints: readonly string[]): void {
+    for (const fingerprint of fingerprints) this.#revokedMeanwhile.add(fingerprint);
+    const left = this.#entries.filter(({ key }) => !fingerprints.includes(key.fingerprint));
+    if (left.length === this.#entries.length) return;
+    this.#entries = left;
+    if (left.length === 0) this.#refresh.runBehind();
+  }
+
+  /**
+   * Replaces the keys; concurrent calls share one. When it fails the old ones stay, an event says why, and it is tried
+   * again after a while.
+   * @throws FieldSealError of the key source; KeyError `ERR_POOL_EMPTY`, `ERR_CLOSED`.
+   */
+  refresh(): Promise<void> {
+    return this.#refresh.run();
+  }
+
+  close(): void {
+    this.#refresh.close();
+    this.#entries = [];
+  }
+
+  async #fetch(): Promise<readonly HandedOutPublicKey[]> {
+    const { clock, handOut } = this.#options;
+    this.#revokedMeanwhile.clear();
+    const handedOut = await answerOf(clock, this.#what, handOut);
+    if (this.#refresh.closed) throw closedError();
+    return handedOut;
+  }
+
+  #take(handedOut: readonly HandedOutPublicKey[], asked: Deadline): Renewed {
+    const entries = handedOut.flatMap((key) => this.#admit(key, asked) ?? []);
+    if (entries.length === 0) throw this.#nothingUsable(handedOut.length);
+    this.#entries = entries;
+    // Half of what is left, so that a list that was published long ago is followed before it runs out.
+    return { keys: entries.length, nextInMs: this.outageLeftMs / 2 };
+  }
+
+  /** A bad key costs an alarm, not all of them. */
+  #admit({ spki, sealUntil }: HandedOutPublicKey, asked: Deadline): UsablePublicKey | undefined {
+    const { owner, policy, clock, emit } = this.#options;
+    try {
+      const entry = { key: PublicKey.parse(spki, owner), sealUntil: sealDeadline(sealUntil, policy, asked) };
+      const isUsable =
+        msUntil(entry.sealUntil, clock) > 0 && !this.#revokedMeanwhile.has(entry.key.fingerprint);
+      return isUsable ? entry : undefined;
+    } catch (error) {
+      const { code, message } = codedError(this.#what, error);
+      emit({ type: 'alarm', code, message });
+      return undefined;
+    }
+  }
+
+  #nothingUsable(got: number): KeyError {
+    return new KeyError(
+      'ERR_POOL_EMPTY',
+      `${this.#what}: expected keys that may seal now, got ${got}, none of them usable. Check the states of the key ` +
+        'pairs, the alarms, and the clock of this machine against that of the key source.',
+    );
+  }
+
+  #nothingToDraw(): KeyError {
+    if (this.#refresh.closed) return closedError();
+    if (this.#entries.length > 0) return stalePool(this.#what, this.#options.policy, this.#refresh);
+    return new KeyError(
+      'ERR_POOL_EMPTY',
+      `${this.#what}: expected a key pair that may seal, got none: all were revoked. Nothing is sealed; new keys are ` +
+        'being asked for, try again.',
+    );
+  }
+}
