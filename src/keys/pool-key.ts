@@ -26,12 +26,9 @@ export interface PoolKey {
   cells: number;
 }
 
-/**
- * Until when a key that was asked for at `asked` seals. What the source says, wall clock in ms, is bounded by the policy
- * here, in case its clock differs.
- */
-export function sealDeadline(sealUntil: number, { pool, outage }: Policy, asked: Deadline): Deadline {
-  return later(asked, Math.min(pool.lifetimeMs + outage.sealMs, sealUntil - asked.wall));
+/** How long one hand-out seals at most, whatever the source says: its wall clock may differ. */
+export function longestSealMs({ pool, outage }: Policy): number {
+  return pool.lifetimeMs + outage.sealMs;
 }
 
 /**
@@ -46,7 +43,7 @@ export function admitPoolKey(
   clock: Clock,
   asked: Deadline,
 ): PoolKey | undefined {
-  const sealUntil = sealDeadline(key.sealUntil, policy, asked);
+  const sealUntil = later(asked, Math.min(longestSealMs(policy), key.sealUntil - asked.wall));
   if (!Number.isFinite(key.retires) || !(msUntil(sealUntil, clock) > 0)) {
     refuseKey(key);
     return undefined;

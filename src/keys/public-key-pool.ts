@@ -2,11 +2,11 @@
 import { PublicKey, type PairOwner } from '../cell/key-pair.js';
 import { KeyError } from '../errors.js';
 import { closedError } from './closed.js';
-import { hasPassed, msUntil } from './deadline.js';
+import { earlier, hasPassed, later, msUntil } from './deadline.js';
 import type { Deadline } from './deadline.js';
 import type { FieldSealEvent } from './events.js';
 import type { Policy } from './policy.js';
-import { sealDeadline } from './pool-key.js';
+import { longestSealMs } from './pool-key.js';
 import type { Clock, HandedOutPublicKey, RandomBelow } from './ports.js';
 import { Refresh, type Renewed } from './refresh.js';
 import { answerOf, codedError } from './source-calls.js';
@@ -21,10 +21,16 @@ export interface PublicKeyPoolOptions {
   readonly emit: (event: FieldSealEvent) => void;
 }
 
-/** A public key that may seal now. */
+/** A public key that may seal. */
 export interface UsablePublicKey {
   readonly key: PublicKey;
   readonly sealUntil: Deadline;
+}
+
+interface Entry extends UsablePublicKey {
+  /** What the source said, wall clock in ms, and the moment that this is by both clocks. */
+  readonly stated: number;
+  readonly end: Deadline;
 }
 
 /** Drawing never waits: whatever is asked of the key source happens behind it. */
@@ -34,7 +40,7 @@ export class PublicKeyPool {
   readonly #refresh: Refresh;
   /** Revocations that arrive while keys are being fetched, which may have been listed before them. */
   readonly #revokedMeanwhile = new Set<string>();
-  #entries: readonly UsablePublicKey[] = [];
+  #entries: readonly Entry[] = [];
 
   constructor(options: PublicKeyPoolOptions) {
     this.#options = options;
@@ -115,18 +121,27 @@ export class PublicKeyPool {
   }
 
   /** A bad key costs an alarm, not all of them. */
-  #admit({ spki, sealUntil }: HandedOutPublicKey, asked: Deadline): UsablePublicKey | undefined {
-    const { owner, policy, clock, emit } = this.#options;
+  #admit({ spki, sealUntil }: HandedOutPublicKey, asked: Deadline): Entry | undefined {
+    const { owner, clock, emit } = this.#options;
     try {
-      const entry = { key: PublicKey.parse(spki, owner), sealUntil: sealDeadline(sealUntil, policy, asked) };
-      const isUsable =
-        msUntil(entry.sealUntil, clock) > 0 && !this.#revokedMeanwhile.has(entry.key.fingerprint);
-      return isUsable ? entry : undefined;
+      const entry = this.#entry(PublicKey.parse(spki, owner), sealUntil, asked);
+      const isRevoked = this.#revokedMeanwhile.has(entry.key.fingerprint);
+      return msUntil(entry.sealUntil, clock) > 0 && !isRevoked ? entry : undefined;
     } catch (error) {
       const { code, message } = codedError(this.#what, error);
       emit({ type: 'alarm', code, message });
       return undefined;
     }
+  }
+
+  /** The same words do not last longer when they are read again after the wall clock was set back. */
+  #entry(key: PublicKey, stated: number, asked: Deadline): Entry {
+    const before = this.#entries.find(
+      (entry) => entry.key.fingerprint === key.fingerprint && entry.stated === stated,
+    );
+    const read = later(asked, stated - asked.wall);
+    const end = before === undefined ? read : earlier(read, before.end);
+    return { key, stated, end, sealUntil: earlier(end, later(asked, longestSealMs(this.#options.policy))) };
   }
 
   #nothingUsable(got: number): KeyError {
