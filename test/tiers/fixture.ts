@@ -16,10 +16,12 @@ export const KEKS: Readonly<Record<string, readonly string[]>> = {
   'personal-data': ['alias/pii'],
 };
 
-export const PURPOSES: Readonly<Record<string, PurposeOptions>> = {
-  'card-number': { delivery: 'envelope', index: 'later', class: 'pan' },
-  'personal-data': { delivery: 'envelope' },
-};
+export type Purposes = Readonly<Record<string, PurposeOptions>>;
+
+export const purposesOf = (delivery: NonNullable<PurposeOptions['delivery']>): Purposes => ({
+  'card-number': { delivery, index: 'later', class: 'pan' },
+  'personal-data': { delivery },
+});
 
 const ENVELOPES = {
   StringEquals: {
@@ -30,13 +32,27 @@ const ENVELOPES = {
   },
 };
 
+/** What a reader of a key store unwraps: its store key, its index keys, and key pairs. */
+const STORED = {
+  StringEquals: {
+    'kms:EncryptionContext:application': 'shop',
+    'kms:EncryptionContext:environment': 'test',
+    'kms:EncryptionContext:kind': ['index', 'pair', 'store'],
+    'kms:EncryptionContext:delivery': ['pool', 'sealed'],
+  },
+};
+
 const STATEMENTS: Readonly<Record<string, readonly PolicyStatement[]>> = {
   web: [{ Effect: 'Allow', Action: 'kms:GenerateDataKey', Resource: '*', Condition: ENVELOPES }],
   payment: [{ Effect: 'Allow', Action: 'kms:Decrypt', Resource: '*', Condition: ENVELOPES }],
+  'sealed-payment': [
+    { Effect: 'Allow', Action: 'kms:Decrypt', Resource: '*', Condition: STORED },
+    { Effect: 'Allow', Action: 'kms:DescribeKey', Resource: '*' },
+  ],
   'key-service': [{ Effect: 'Allow', Action: 'kms:*', Resource: '*' }],
 };
 
-export type Principal = 'web' | 'payment' | 'key-service';
+export type Principal = 'web' | 'payment' | 'sealed-payment' | 'key-service';
 
 export interface Tiers {
   readonly kms: KmsEmulator;

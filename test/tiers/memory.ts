@@ -7,6 +7,7 @@ import { encodeBinding } from '../../src/cell/binding.js';
 import { CellGroups } from '../../src/cell/cell-groups.js';
 import { cellColumn } from '../../src/cell/column.js';
 import { DataKey } from '../../src/cell/data-key.js';
+import { PrivateKey } from '../../src/cell/key-pair.js';
 import { beginOpening, openCells, type Opening } from '../../src/cell/open.js';
 import type { StolenCell } from './web-process.js';
 
@@ -44,14 +45,20 @@ async function reachable<T>(prototype: T): Promise<readonly T[]> {
   }
 }
 
-/** Serials of the rows that any reachable key opens a cell of. */
-export async function cellsOpenedByReachableKeys(cells: readonly StolenCell[]): Promise<{
+/** How many keys are reachable that open anything. */
+export interface Opened {
   readonly keys: number;
+  /** Of private keys no cell is tried: there must be none. */
+  readonly privateKeys: number;
   readonly serials: readonly number[];
-}> {
+}
+
+/** Serials of the rows that any reachable key opens a cell of. */
+export async function cellsOpenedByReachableKeys(cells: readonly StolenCell[]): Promise<Opened> {
   const keys = (await reachable(DataKey.prototype)).filter((key) => key instanceof DataKey && !key.closed);
+  const pairs = (await reachable(PrivateKey.prototype)).filter((key) => key instanceof PrivateKey);
   const serials = cells.filter((cell) => keys.some((key) => opens(key, cell))).map(({ serial }) => serial);
-  return { keys: keys.length, serials: [...new Set(serials)] };
+  return { keys: keys.length, privateKeys: pairs.length, serials: [...new Set(serials)] };
 }
 
 function opens(key: DataKey, { purpose, field, id, cell }: StolenCell): boolean {
@@ -61,7 +68,7 @@ function opens(key: DataKey, { purpose, field, id, cell }: StolenCell): boolean 
     ...{ codec: 'string', pad: 0, bound },
   });
   const groups = new CellGroups<Opening>();
-  const accept = { suites: ['aes-256-siv'], deliveries: ['envelope'] } as const;
+  const accept = { suites: ['aes-256-siv'], deliveries: ['envelope', 'sealed'] } as const;
   const binding = bound ? [encodeBinding([{ name: 'id', kind: 'uuid', value: id }])] : undefined;
   const opening = beginOpening(groups, column, [Buffer.from(cell, 'base64')], { accept, bindings: binding });
   for (const group of groups.all) openCells(key, group);

@@ -1,8 +1,16 @@
 /** The web tier: writes cards and, when it is told so, is taken over: whoever runs in it looks for what opens them. */
 import { readFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { DataSource } from 'typeorm';
-import { createFieldSeal, kmsSource, type PurposeOptions } from '../../src/index.js';
+import {
+  createFieldSeal,
+  kmsSource,
+  publicKeySource,
+  type KeySource,
+  type PurposeOptions,
+} from '../../src/index.js';
 import { awsKms, type AwsKmsOptions } from '../../src/kms/aws.js';
 import { attachFieldSeal } from '../../src/typeorm/index.js';
 import { Card, newCard } from './card.js';
@@ -10,20 +18,30 @@ import { cellsOpenedByReachableKeys, dumpMemory } from './memory.js';
 
 export interface WebSetup {
   readonly url: string;
-  readonly kms: AwsKmsOptions;
+  readonly keys: WebKeys;
   readonly purposes: Readonly<Record<string, PurposeOptions>>;
+}
+
+/** The rights to make data keys; or a folder with a signed list for each purpose, and what it is verified with. */
+export type WebKeys =
+  { readonly kms: AwsKmsOptions } | { readonly lists: string; readonly verificationKey: string };
+
+function sourceOf(keys: WebKeys): KeySource {
+  if ('kms' in keys) return kmsSource({ kms: awsKms(keys.kms) });
+  const { lists, verificationKey } = keys;
+  return publicKeySource({ verificationKey, read: (purpose) => readFile(join(lists, purpose), 'utf8') });
 }
 
 const BATCH = 100;
 let said = 0;
 
-const { url, kms, purposes } = JSON.parse(process.argv[2]!) as WebSetup;
+const { url, keys, purposes } = JSON.parse(process.argv[2]!) as WebSetup;
 const seal = await createFieldSeal({
   application: 'shop',
   environment: 'test',
   access: 'write-only',
   purposes,
-  keys: kmsSource({ kms: awsKms(kms) }),
+  keys: sourceOf(keys),
 });
 const dataSource = new DataSource({ type: 'postgres', url, entities: [Card] });
 await attachFieldSeal(dataSource, seal, { insertOnly: true }).initialize();
