@@ -105,6 +105,20 @@ describe('the numbers', () => {
     await seal.close();
   });
 
+  it('of KMS calls are right for key pairs', async () => {
+    const { pool, index } = parsePolicy('x');
+    const [V, F, I] = [pool.validKeys, pool.futureKeys, index.versions.length];
+    const [first, later] = tableUnder(text, '## Numbers').map((row) =>
+      row.slice(2, 4).map((formula) => evaluate(formula, { V, F, H: 0, I })),
+    );
+    const store = memoryKeyStore();
+    const [, made, unwrapped] = await callsOfStart(kms, store, { delivery: 'sealed' });
+    expect([made! + V + F, unwrapped]).toEqual(first);
+    const pairs = kms.audit().filter(({ event }) => event === 'GenerateDataKeyPairWithoutPlaintext');
+    expect(pairs).toHaveLength(V + F);
+    expect(await callsOfStart(kms, store, { delivery: 'sealed' })).toEqual([2, ...later!]);
+  });
+
   it('of the column with the defaults are the same formulas with the defaults', () => {
     const shown = tableUnder(text, '## Numbers').map((row) => row.at(-1));
     const row = (formulas: readonly string[], keks: number): string =>
@@ -233,7 +247,7 @@ describe('SQL of the document', () => {
 describe('KEKs in files', () => {
   it('are made by the command and named by the program of the document', async () => {
     const [makeKek] = blocks(text, 'sh');
-    const [program] = blocks(text, 'ts');
+    const program = blocks(text, 'ts').find((block) => block.includes('.kek'));
     const path = /'(\/[^']+\.kek)'/u.exec(program!)![1]!;
     expect(makeKek).toContain(`npx fieldseal local-kek create ${path}\n`);
     expect(makeKek).toContain(`install -d -m 700 -o shop -g shop ${dirname(path)}\n`);

@@ -96,11 +96,6 @@ export class WebTier {
     return Object.keys(secrets).filter((name) => isAnyIn(memory, secrets[name]!));
   }
 
-  async end(): Promise<void> {
-    this.#process.kill('SIGKILL');
-    await this.#process.ended;
-  }
-
   async #said(): Promise<unknown> {
     const prefix = `${(this.#heard += 1)}: `;
     return JSON.parse((await this.#process.line(prefix)).slice(prefix.length));
