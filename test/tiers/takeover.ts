@@ -69,6 +69,11 @@ export class WebTier {
     return this.tell<Opened>(`open ${file}`);
   }
 
+  async end(): Promise<void> {
+    this.#process.kill('SIGKILL');
+    await this.#process.ended;
+  }
+
   /** What is on its way to be collected may be seen once: the last answer in the buffer of a socket, for instance. */
   async expectNothingInMemory(rows: number): Promise<void> {
     await vi.waitFor(
