@@ -1,22 +1,19 @@
-// Builds the package and the example application, then runs the example's demo in its own process.
+// Builds the package and the example application, then runs one of its programs in its own process: `demo` or `example`.
 import { spawn, spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const node = (...args) => {
-  const { status } = spawnSync(process.execPath, args, { cwd: root, stdio: ['ignore', 'ignore', 'inherit'] });
-  if (status !== 0) process.exit(status ?? 1);
-};
+const program = process.argv[2];
 
 console.log('Building …');
-node('tools/ensure-build.mjs');
-node('node_modules/typescript/bin/tsc', '-p', 'example-app');
+const build = spawnSync(process.execPath, ['tools/ensure-example.mjs'], { cwd: root, stdio: 'inherit' });
+if (build.status !== 0) process.exit(build.status ?? 1);
 
-const demo = spawn(process.execPath, ['example-app/dist/bin/demo.js'], {
+const child = spawn(process.execPath, [`example-app/dist/bin/${program}.js`], {
   cwd: root,
   stdio: 'inherit',
   env: { ...process.env, AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true' },
 });
-// The demo stops what it started and tells how it ended; this process only waits for it.
-for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => demo.kill(signal));
-demo.on('exit', (code) => process.exit(code ?? 1));
+// The program stops what it started and tells how it ended; this process only waits for it.
+for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => child.kill(signal));
+child.on('exit', (code) => process.exit(code ?? 1));

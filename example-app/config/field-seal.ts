@@ -1,35 +1,33 @@
-import { createFieldSeal, keyStoreSource, type FieldSeal } from 'fieldseal';
-import { awsKms, type AwsCredentials } from 'fieldseal/aws-kms';
-import { postgresKeyStore } from 'fieldseal/postgres';
+import { createFieldSeal, kmsSource, type FieldSeal, type FieldSealEvent } from 'fieldseal';
+import { awsKms, type AwsKmsOptions } from 'fieldseal/aws-kms';
+import { APPLICATION, ENVIRONMENT, KEKS, shopPurposes } from './purposes.js';
 
-export interface KeyPlaces {
-  /** Database of the key store. */
-  readonly keyStoreUrl: string;
-  readonly kms: { readonly region: string; readonly endpoint: string; readonly credentials: AwsCredentials };
+export interface SealSettings {
+  /** The web tier only writes, the payment tier only reads; no process does both. */
+  readonly access: 'write-only' | 'read-only';
+  readonly cardDelivery: string;
+  readonly region: string;
+  /** Default: what the AWS SDK finds, on AWS the role of the task, on this machine the variables that `npm run demo` sets. */
+  readonly kms?: Pick<AwsKmsOptions, 'endpoint' | 'credentials'>;
+  readonly onEvent?: (event: FieldSealEvent) => void;
 }
 
-/** The shop's keys: two purposes, each under two KEKs, so that no single KEK opens everything. */
-export function shopFieldSeal({ keyStoreUrl, kms }: KeyPlaces): Promise<FieldSeal> {
+/** The field seal of one tier. `kmsSource` keeps no keys: there is no key store. */
+export function shopFieldSeal({
+  access,
+  cardDelivery,
+  region,
+  kms,
+  onEvent,
+}: SealSettings): Promise<FieldSeal> {
   return createFieldSeal({
-    application: 'shop',
-    environment: 'demo',
-    purposes: {
-      'card-number': {
-        class: 'pan',
-        pool: { validKeys: 6, handOut: 3, lifetime: '1h' },
-        key: { openCache: '2h' },
-      },
-      'personal-data': { pool: { validKeys: 4, handOut: 2 } },
-    },
-    keys: keyStoreSource({
-      store: postgresKeyStore({ connectionString: keyStoreUrl }),
-      kms: awsKms({
-        ...kms,
-        keks: {
-          'card-number': ['alias/card-a', 'alias/card-b'],
-          'personal-data': ['alias/pii-a', 'alias/pii-b'],
-        },
-      }),
+    application: APPLICATION,
+    environment: ENVIRONMENT,
+    access,
+    purposes: shopPurposes(cardDelivery),
+    keys: kmsSource({
+      kms: awsKms({ ...kms, region, keks: KEKS, attempts: 2, timeouts: { totalMs: 4_000 } }),
     }),
+    ...(onEvent && { onEvent }),
   });
 }

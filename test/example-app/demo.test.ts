@@ -1,56 +1,84 @@
-/** `npm run demo`, to its end and interrupted. */
-import { execFileSync, spawn } from 'node:child_process';
-import { once } from 'node:events';
+/** `npm run demo`, to its end and interrupted; `npm run example`, until Ctrl-C. */
+import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { beforeAll, expect, it } from 'vitest';
+import { canariesIn } from '@fieldseal/test-support';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { SECRETS } from '../../example-app/lib/demo/typed-in.js';
+import { isRunning, runProgram } from './run-program.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
 beforeAll(() => {
-  execFileSync(process.execPath, ['tools/ensure-build.mjs'], { cwd: root });
-}, 60_000);
+  execFileSync(process.execPath, ['tools/ensure-example.mjs'], { cwd: root });
+}, 120_000);
 
-interface Ended {
-  readonly code: number | null;
-  readonly output: string;
-}
+const pidsIn = (output: string): number[] =>
+  [...output.matchAll(/tier\s+process (\d+)/gu)].map(([, pid]) => Number(pid));
 
-/** Runs the demo; sends it a signal as soon as it has printed `interruptAt`. */
-async function runDemo(interruptAt?: string): Promise<Ended> {
-  const demo = spawn(process.execPath, ['tools/run-demo.mjs'], {
-    cwd: root,
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  let output = '';
-  let interrupted = false;
-  for (const stream of [demo.stdout, demo.stderr]) {
-    stream.on('data', (chunk: Buffer) => {
-      output += chunk.toString();
-      if (interruptAt === undefined || interrupted || !output.includes(interruptAt)) return;
-      interrupted = true;
-      demo.kill('SIGINT');
+describe('npm run demo', () => {
+  it('tells the whole story with real output', async () => {
+    const { code, output } = await runProgram('demo');
+    expect(output).toMatch(/name {5}\(cell\)\s+f511[0-9a-f]{36}…, \d+ bytes/u);
+    expect(output.match(/pan {6}\(cell\)\s+f511[0-9a-f]{36}…, 185 bytes/gu)).toHaveLength(2);
+    expect(output.match(/42501: permission denied/gu)).toHaveLength(4);
+    expect(output).toMatch(/open the cards\s+ERR_KMS_DENIED: .*AccessDeniedException/u);
+    expect(output).toMatch(/•••• 1111 19\.99 EUR charged\n.*•••• 0002 19\.99 EUR declined/u);
+    expect(output).toMatch(/after kill -9\s+•••• 4444 19\.99 EUR pending/u);
+    expect(output).toMatch(/bookings of this charge\s+1, asked for 2 times/u);
+    expect(output.match(/failed, ERR_OPEN_FAILED/gu)).toHaveLength(2);
+    expect(output).toMatch(/web\s+\+GenerateDataKey \d+, -Decrypt/u);
+    expect(output).toMatch(/payment\s+\+DescribeKey \d+, \+Decrypt \d+\n/u);
+    expect(output).toMatch(/seen\s+none of 9/u);
+    expect(output).toContain('Everything that was started is stopped now.');
+    expect(code).toBe(0);
+    expect(pidsIn(output)).toHaveLength(2);
+    expect(pidsIn(output).filter(isRunning)).toEqual([]);
+    const printed = Buffer.from(output).toString('latin1');
+    expect(
+      canariesIn(
+        printed,
+        SECRETS.map((text) => Buffer.from(text)),
+      ),
+    ).toEqual([]);
+  }, 120_000);
+
+  it('stops what it started when it is interrupted', async () => {
+    let isInterrupted = false;
+    const { code, output } = await runProgram('demo', {
+      onOutput: (soFar, interrupt) => {
+        if (isInterrupted || !soFar.includes('Register a customer')) return;
+        isInterrupted = true;
+        interrupt();
+      },
     });
-  }
-  const [code] = (await once(demo, 'close')) as [number | null];
-  return { code, output };
-}
+    expect(output).toContain('Interrupted');
+    expect(output).not.toContain('Rows edited by hand');
+    expect(code).toBe(0);
+    expect(pidsIn(output).filter(isRunning)).toEqual([]);
+  }, 120_000);
+});
 
-it('tells the whole story with real output', async () => {
-  const { code, output } = await runDemo();
-  expect(output).toMatch(/pan_bidx \(blind index\)\s+[0-9a-f]{32}\n/u);
-  expect(output).toMatch(/\(cell\)\s+f501[0-9a-f]{128}, 66 bytes/u);
-  expect(output).toMatch(/same card\s+true/u);
-  // 250 customers with a name and an address, 250 cards.
-  expect(output).toMatch(/cells sealed\s+750\n/u);
-  expect(output.match(/refused\s+ERR_OPEN_FAILED/gu)).toHaveLength(2);
-  expect(output.match(/[0-9a-f-]{36}\s+\d+ rows/gu)?.length).toBeGreaterThan(0);
-  expect(output).toContain('Everything that was started is stopped now.');
-  expect(code).toBe(0);
-}, 120_000);
+describe('npm run example', () => {
+  it('prints where the shop is, and ends at Ctrl-C', async () => {
+    let page: Promise<string> | undefined;
+    const { code, output } = await runProgram('example', {
+      env: { PORT: '0' },
+      onOutput: (soFar, interrupt) => {
+        const [, url] = /The shop: (http:\S+)\n/u.exec(soFar) ?? [];
+        if (url === undefined || page !== undefined) return;
+        page = fetch(url)
+          .then((response) => response.text())
+          .finally(interrupt);
+      },
+    });
+    expect(await page).toContain('<h1>Register</h1>');
+    expect(output).toContain('Interrupted');
+    expect(code).toBe(0);
+  }, 60_000);
 
-it('stops what it started when it is interrupted', async () => {
-  const { code, output } = await runDemo('Save customers');
-  expect(output).toContain('Interrupted');
-  expect(output).not.toContain('Rows per key');
-  expect(code).toBe(0);
-}, 120_000);
+  it('says what is wrong with its port', async () => {
+    const { code, output } = await runProgram('example', { env: { PORT: 'http' } });
+    expect(output).toContain('PORT: expected a number from 0 to 65535.');
+    expect(code).toBe(1);
+  }, 60_000);
+});

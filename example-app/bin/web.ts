@@ -1,0 +1,32 @@
+/** The web tier: takes customers and cards from outside. It cannot read back what it writes. */
+import 'reflect-metadata';
+import { attachFieldSeal } from 'fieldseal/typeorm';
+import { shopDataSource } from '../config/data-source.js';
+import { webSettings } from '../config/environment.js';
+import { shopFieldSeal } from '../config/field-seal.js';
+import { runTier } from '../config/tier.js';
+import { webServer } from '../config/web-server.js';
+
+await runTier('web', async (log) => {
+  const settings = webSettings();
+  const seal = await shopFieldSeal({
+    access: 'write-only',
+    cardDelivery: settings.CARD_DELIVERY,
+    region: settings.AWS_REGION,
+    onEvent: (event) => log.info({ event }, 'field seal'),
+  });
+  // The role of this tier inserts, and selects no cell: nothing is read back, and no select names a cell.
+  const dataSource = attachFieldSeal(shopDataSource(settings.DATABASE_URL), seal, {
+    insertOnly: true,
+    selectCells: false,
+  });
+  await dataSource.initialize();
+  const app = await webServer({ dataSource, log, cookieSecret: settings.COOKIE_SECRET });
+  const url = await app.listen({ host: settings.HOST, port: settings.PORT });
+  log.info({ url }, 'ready');
+  return async () => {
+    await app.close();
+    await dataSource.destroy();
+    await seal.close();
+  };
+});

@@ -1,0 +1,19 @@
+import { isFieldSealError } from 'fieldseal';
+import { pino, type Logger } from 'pino';
+
+/** JSON lines on the standard output. */
+export function shopLogger(tier: string): Logger {
+  return pino({ base: { tier }, serializers: { err: describeError } });
+}
+
+/**
+ * What a log may say of an error. Messages of fieldseal hold no value; those of drivers and libraries may quote what
+ * they were given, and TypeORM's errors carry query and parameters, so of these only name, code and
+ * place are kept.
+ */
+export function describeError(error: unknown): Record<string, unknown> {
+  if (isFieldSealError(error)) return { type: error.name, code: error.code, message: error.message };
+  if (!(error instanceof Error)) return { type: typeof error };
+  const at = error.stack?.split('\n').filter((line) => /^ +at /u.test(line));
+  return { type: error.name, code: (error as { code?: unknown }).code, at };
+}

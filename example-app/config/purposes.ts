@@ -1,0 +1,27 @@
+import type { PurposeOptions } from 'fieldseal';
+
+/** Bound into every cell: what one environment sealed no other opens. All tiers use the same two names. */
+export const APPLICATION = 'shop';
+export const ENVIRONMENT = 'demo';
+
+/** KEKs by purpose. Two each, so that no single one opens everything. */
+export const KEKS: Readonly<Record<string, readonly string[]>> = {
+  'card-number': ['alias/card-a', 'alias/card-b'],
+  'personal-data': ['alias/pii-a', 'alias/pii-b'],
+};
+
+/**
+ * Envelope delivery: each record has a data key of its own, which lies wrapped in its cells. A writer needs
+ * GenerateDataKey and nothing that opens.
+ * @param cardDelivery The setting CARD_DELIVERY. `createFieldSeal` refuses what it does not know.
+ */
+export function shopPurposes(cardDelivery: string): Record<string, PurposeOptions> {
+  return {
+    'card-number': {
+      class: 'pan',
+      delivery: cardDelivery as NonNullable<PurposeOptions['delivery']>,
+      key: { openCache: '1s' }, // A card is opened once for each charge: its key is of no use afterwards.
+    },
+    'personal-data': { delivery: 'envelope' },
+  };
+}

@@ -1,0 +1,32 @@
+/**
+ * The configuration of `fieldseal policy`, which prints who may do what: `npm run demo` puts what it prints into force.
+ * The ARNs of the KEKs are known when the keys are made, so they come from the environment.
+ */
+import 'reflect-metadata';
+import { z } from 'zod';
+import { shopDataSource } from './config/data-source.js';
+import { APPLICATION, ENVIRONMENT, shopPurposes } from './config/purposes.js';
+
+const { CARD_DELIVERY = 'envelope', KEK_ARNS = '{}' } = process.env;
+
+export const options = {
+  application: APPLICATION,
+  environment: ENVIRONMENT,
+  purposes: shopPurposes(CARD_DELIVERY),
+};
+
+/** IAM users of the local KMS, whose account is 000000000000. */
+const principal = (name: string): string => `arn:aws:iam::000000000000:user/${name}`;
+
+export const tiers = {
+  keks: z.record(z.string(), z.array(z.string())).parse(JSON.parse(KEK_ARNS)),
+  principals: {
+    web: principal('web'),
+    payment: principal('payment'),
+    administrators: principal('administrator'),
+  },
+  database: { roles: { web: 'shop_web', payment: 'shop_payment' } },
+};
+
+/** Read for its entities only. */
+export const dataSource = shopDataSource('postgres://');

@@ -1,0 +1,116 @@
+/**
+ * The whole shop on this machine: PostgreSQL and a KMS with the rights of each tier, and both tiers as processes. For
+ * demo, tests and a look around; in production a platform does this.
+ */
+import { randomBytes } from 'node:crypto';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { startPostgres, type PostgresServer } from '@fieldseal/test-support';
+import type { KmsEmulator } from 'fieldseal/testing';
+import { createDatabases, grantRights, migrate, type LocalDatabases } from './local-databases.js';
+import { kekArns, kmsEnvironment, putKeyPolicies, startLocalKms } from './local-kms.js';
+import { printedPolicies } from './printed-policies.js';
+import { startTier, type TierProcess } from './tier-process.js';
+
+export interface LocalShopOptions {
+  /** Folder of the compiled application. Default: the one this module lies in. */
+  readonly compiled?: string;
+  /** File for the log of PostgreSQL. Default: one that goes with the server. */
+  readonly postgresLog?: string;
+  /** Of the web tier. Default: any free one. */
+  readonly port?: number;
+  /** Is told each line that a tier writes. */
+  readonly onLine?: (tier: TierName, line: string) => void;
+}
+
+export type TierName = 'web' | 'payment';
+
+const COMPILED = fileURLToPath(new URL('../..', import.meta.url));
+
+export class LocalShop {
+  readonly postgres: PostgresServer;
+  readonly kms: KmsEmulator;
+  readonly databases: LocalDatabases;
+  readonly #options: LocalShopOptions;
+  readonly #tiers: TierProcess[] = [];
+  #stopping: Promise<void> | undefined;
+
+  /** PostgreSQL and KMS, ready for the tiers. */
+  static async start(options: LocalShopOptions = {}): Promise<LocalShop> {
+    const postgres = await startPostgres(
+      options.postgresLog === undefined ? {} : { log: options.postgresLog },
+    );
+    const kms = await startLocalKms();
+    try {
+      const [databases, policies] = await Promise.all([
+        createDatabases(postgres),
+        printedPolicies(path.join(options.compiled ?? COMPILED, 'fieldseal.config.js'), await kekArns(kms)),
+      ]);
+      await Promise.all([migrate(databases.admin), putKeyPolicies(kms, policies.keyPolicies)]);
+      await grantRights(databases.admin, policies.grants);
+      return new LocalShop(options, { postgres, kms, databases });
+    } catch (error) {
+      await Promise.all([kms.close(), postgres.stop()]);
+      throw error;
+    }
+  }
+
+  private constructor(options: LocalShopOptions, parts: Pick<LocalShop, 'postgres' | 'kms' | 'databases'>) {
+    this.#options = options;
+    this.postgres = parts.postgres;
+    this.kms = parts.kms;
+    this.databases = parts.databases;
+  }
+
+  /** Everything that the tiers wrote, those that have ended included. */
+  outputs(): readonly string[] {
+    return this.#tiers.map((tier) => tier.output());
+  }
+
+  /** @returns The process and the address that it listens at. */
+  async startWeb(
+    env: Readonly<Record<string, string>> = {},
+  ): Promise<TierProcess & { readonly url: string }> {
+    const web = await this.#start('web', {
+      DATABASE_URL: this.databases.web,
+      COOKIE_SECRET: randomBytes(32).toString('hex'),
+      PORT: String(this.#options.port ?? 0),
+      ...env,
+    });
+    const { url } = await web.ready();
+    return Object.assign(web, { url: url! });
+  }
+
+  startPayment(env: Readonly<Record<string, string>> = {}): Promise<TierProcess> {
+    return this.#start('payment', {
+      DATABASE_URL: this.databases.payment,
+      ACQUIRER_URL: this.databases.acquirer,
+      CHARGE_CRON: '*/2 * * * * *',
+      ...env,
+    });
+  }
+
+  /** Ends everything; the tiers in order. May be called again. */
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop();
+    return this.#stopping;
+  }
+
+  async #stop(): Promise<void> {
+    await Promise.all(this.#tiers.map((tier) => tier.stop()));
+    await Promise.all([this.kms.close(), this.postgres.stop()]);
+  }
+
+  async #start(name: TierName, env: Readonly<Record<string, string>>): Promise<TierProcess> {
+    const { onLine, compiled = COMPILED } = this.#options;
+    if (this.#stopping !== undefined) throw new Error('The shop is being stopped.');
+    const tier = startTier({
+      program: path.join(compiled, 'bin', `${name}.js`),
+      env: { ...kmsEnvironment(this.kms, name), ...env },
+      ...(onLine && { onLine: (line: string) => onLine(name, line) }),
+    });
+    this.#tiers.push(tier);
+    await tier.ready();
+    return tier;
+  }
+}

@@ -1,0 +1,30 @@
+/** Runs a program on a local shop and stops all of it in the end: after an error and on Ctrl-C too. */
+import { LocalShop, type LocalShopOptions } from './local-shop.js';
+
+export async function runLocalShop(
+  options: LocalShopOptions,
+  program: (shop: LocalShop, interrupted: Promise<void>) => Promise<void>,
+): Promise<void> {
+  const starting = LocalShop.start(options);
+  const signals = new AbortController();
+  const interrupted = new Promise<void>((resolve) => {
+    signals.signal.addEventListener('abort', () => {
+      console.log('\nInterrupted\n  Everything that was started is stopped.');
+      resolve();
+    });
+  });
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => signals.abort());
+  try {
+    const shop = await starting;
+    const stopped = interrupted.then(() => shop.stop());
+    await Promise.race([program(shop, interrupted), stopped]);
+  } catch (error) {
+    // What fails after an interruption fails because things are being stopped.
+    if (!signals.signal.aborted) throw error;
+  } finally {
+    await starting.then(
+      (shop) => shop.stop(),
+      () => undefined,
+    );
+  }
+}
