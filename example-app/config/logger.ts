@@ -3,7 +3,12 @@ import { pino, type Logger } from 'pino';
 
 /** JSON lines on the standard output. */
 export function shopLogger(tier: string): Logger {
-  return pino({ base: { tier }, serializers: { err: describeError } });
+  return pino({ base: { tier }, serializers: { err: describeError, req: describeRequest } });
+}
+
+/** Without the query of the address, where somebody may put anything. */
+function describeRequest({ method, url }: { readonly method: string; readonly url: string }): unknown {
+  return { method, path: url.split('?', 1)[0] };
 }
 
 /**

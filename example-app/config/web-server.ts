@@ -5,6 +5,8 @@ import helmet from '@fastify/helmet';
 import { fastify, type FastifyBaseLogger, type FastifyInstance } from 'fastify';
 import type { DataSource } from 'typeorm';
 import { handleErrors } from '../app/controllers/errors.js';
+import { render } from '../app/controllers/render.js';
+import { errorPage } from '../app/views/errors/error.js';
 import { drawRoutes } from './routes.js';
 
 /** A form with its fields at their longest takes less than this. */
@@ -17,7 +19,11 @@ export interface WebParts {
 }
 
 export async function webServer({ dataSource, log, cookieSecret }: WebParts): Promise<FastifyInstance> {
-  const app = fastify({ loggerInstance: log, bodyLimit: MAX_BODY_BYTES });
+  const app = fastify({
+    loggerInstance: log,
+    bodyLimit: MAX_BODY_BYTES,
+    frameworkErrors: (_error, _request, reply) => void render(reply, errorPage(400), 400),
+  });
   await app.register(helmet, {
     contentSecurityPolicy: {
       useDefaults: false,

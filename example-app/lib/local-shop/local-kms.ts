@@ -14,9 +14,13 @@ const FIRST_RIGHTS = {
   Resource: '*',
 } as const;
 
-/** A KMS with the shop's KEKs, which nobody may use yet. */
-export function startLocalKms(): Promise<KmsEmulator> {
+/**
+ * A KMS with the shop's KEKs, which nobody may use yet.
+ * @param unsafeOnPlaintext Is told every data key, for tests that look for them in logs.
+ */
+export function startLocalKms(unsafeOnPlaintext?: (bytes: Buffer) => void): Promise<KmsEmulator> {
   return startKmsEmulator({
+    ...(unsafeOnPlaintext && { unsafeOnPlaintext }),
     createKeys: Object.values(KEKS).flat(),
     policy: {
       principals: PRINCIPALS.map((name) => ({

@@ -19,6 +19,8 @@ export interface LocalShopOptions {
   readonly postgresLog?: string;
   /** Of the web tier. Default: any free one. */
   readonly port?: number;
+  /** Is told every data key that the KMS hands out. For tests that look for them. */
+  readonly unsafeOnDataKey?: (bytes: Buffer) => void;
   /** Is told each line that a tier writes. */
   readonly onLine?: (tier: TierName, line: string) => void;
 }
@@ -40,7 +42,7 @@ export class LocalShop {
     const postgres = await startPostgres(
       options.postgresLog === undefined ? {} : { log: options.postgresLog },
     );
-    const kms = await startLocalKms();
+    const kms = await startLocalKms(options.unsafeOnDataKey);
     try {
       const [databases, policies] = await Promise.all([
         createDatabases(postgres),
