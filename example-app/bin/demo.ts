@@ -14,9 +14,10 @@ say(
   'Start',
   'PostgreSQL, a local KMS and two tiers, each with its own rights as `fieldseal policy` prints them:',
 );
-await runLocalShop({}, tell);
-// Nothing may be left that keeps this process: all that was started is stopped.
-process.exit(0);
+const { CARD_DELIVERY: cardDelivery = 'envelope' } = process.env;
+await runLocalShop({ cardDelivery }, tell);
+// All that was started is stopped; nothing that is left may keep this process.
+process.exit();
 
 async function tell(shop: LocalShop): Promise<void> {
   const stage = await Stage.start(shop);

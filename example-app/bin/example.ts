@@ -1,9 +1,10 @@
-/** Both tiers with all they need, until Ctrl-C. PORT is the port of the web tier, by default 3000. */
+/** Both tiers with all they need, until Ctrl-C. PORT is the port of the web tier, by default 3000; CARD_DELIVERY is passed on. */
 import 'reflect-metadata';
 import { runLocalShop } from '../lib/local-shop/run.js';
 
 const DEFAULT_PORT = 3000;
 
+const { CARD_DELIVERY: cardDelivery = 'envelope' } = process.env;
 const port = Number(process.env.PORT ?? DEFAULT_PORT);
 if (!Number.isInteger(port) || port < 0 || port > 65_535) {
   console.error('PORT: expected a number from 0 to 65535.');
@@ -11,7 +12,7 @@ if (!Number.isInteger(port) || port < 0 || port > 65_535) {
 }
 
 await runLocalShop(
-  { port, onLine: (tier, line) => console.log(`[${tier}] ${line}`) },
+  { port, cardDelivery, onLine: (tier, line) => console.log(`[${tier}] ${line}`) },
   async (shop, interrupted) => {
     const [web] = await Promise.all([shop.startWeb(), shop.startPayment()]);
     console.log(`\nThe shop: ${web.url}`);
@@ -20,4 +21,4 @@ await runLocalShop(
     await interrupted;
   },
 );
-process.exit(0);
+process.exit();

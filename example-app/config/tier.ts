@@ -12,8 +12,10 @@ const MAX_STOP_MS = 10_000;
 /** Runs a tier until it is told to stop. What keeps it from starting is one line in the log. */
 export async function runTier(name: string, start: (log: Logger) => Promise<Stop>): Promise<void> {
   const log = shopLogger(name);
+  let stop: Stop = () => Promise.resolve();
+  stopOnDemand(log, () => stop());
   try {
-    stopOnDemand(log, await start(log));
+    stop = await start(log);
   } catch (error) {
     if (error instanceof SettingsError) log.fatal(error.message);
     else if (isFieldSealError(error)) log.fatal({ err: error }, 'cannot start');
@@ -44,5 +46,5 @@ function stopOnDemand(log: Logger, stop: Stop): void {
   process.on('SIGTERM', () => end('SIGTERM'));
   process.on('SIGINT', () => end('SIGINT'));
   // The demo and the tests start tiers with a channel, which ends with them: no tier outlives them.
-  process.on('disconnect', () => end('nobody is there who started this process'));
+  process.on('disconnect', () => end('who started this process is gone'));
 }

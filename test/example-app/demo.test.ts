@@ -58,6 +58,13 @@ describe('npm run demo', () => {
   }, 120_000);
 });
 
+it('ends with what was expected where a setting is wrong', async () => {
+  const { code, output } = await runProgram('demo', { env: { CARD_DELIVERY: 'pigeon' } });
+  expect(output).toMatch(/ERR_CONFIG_OPTION: .*purposes\.card-number\.delivery: expected/u);
+  expect(output).not.toMatch(/^ +at /mu);
+  expect(code).toBe(1);
+}, 60_000);
+
 describe('npm run example', () => {
   it('prints where the shop is, and ends at Ctrl-C', async () => {
     let page: Promise<string> | undefined;

@@ -115,6 +115,15 @@ describe('a payment process', () => {
     });
   });
 
+  it('goes on after the database was restarted', async () => {
+    await startPayment();
+    await test.shop.postgres.restart();
+    await until(async () => {
+      await order();
+    });
+    await untilCharged();
+  });
+
   it('leaves charges pending while the KMS is down, and charges them afterwards', async () => {
     test.shop.kms.faults.inject('Decrypt', 'internal');
     const payment = await startPayment();

@@ -30,7 +30,7 @@ export class ChargeListener {
     } catch (error) {
       this.#log.error({ err: error }, 'no LISTEN, cron tries again');
       this.#client = undefined;
-      await client.end();
+      void client.end().catch(() => undefined);
     }
   }
 

@@ -17,9 +17,7 @@ export class ChargeWorker {
   /** May be called at any time, by whoever knows or guesses that there is something to do. */
   wake(): void {
     this.#wokenAgain = true;
-    this.#working ??= this.#work().finally(() => {
-      this.#working = undefined;
-    });
+    this.#working ??= this.#work();
   }
 
   /** Finishes the charge at hand. */
@@ -38,6 +36,8 @@ export class ChargeWorker {
         this.#log.error({ err: error }, 'charging stopped');
       }
     }
+    // In the same step as the last look at the flag, so that nobody wakes in between and is not heard.
+    this.#working = undefined;
   }
 
   async #chargeAll(): Promise<void> {

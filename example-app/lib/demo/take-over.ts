@@ -34,7 +34,7 @@ export async function takeOverWeb({ shop }: Stage): Promise<void> {
 async function readCards({ databases, kms }: LocalShop): Promise<void> {
   const seal = await shopFieldSeal({
     access: 'read-only',
-    cardDelivery: 'envelope',
+    cardDelivery: process.env.CARD_DELIVERY ?? 'envelope',
     region: kms.region,
     kms: { endpoint: kms.endpoint, credentials: kms.credentials('web') },
   });

@@ -15,6 +15,8 @@ import { startTier, type TierProcess } from './tier-process.js';
 export interface LocalShopOptions {
   /** Folder of the compiled application. Default: the one this module lies in. */
   readonly compiled?: string;
+  /** How card numbers get to their keys. Default `'envelope'`. */
+  readonly cardDelivery?: string;
   /** File for the log of PostgreSQL. Default: one that goes with the server. */
   readonly postgresLog?: string;
   /** Of the web tier. Default: any free one. */
@@ -27,6 +29,7 @@ export interface LocalShopOptions {
 
 export type TierName = 'web' | 'payment';
 
+const CARD_DELIVERY = 'envelope';
 const COMPILED = fileURLToPath(new URL('../..', import.meta.url));
 
 export class LocalShop {
@@ -46,7 +49,10 @@ export class LocalShop {
     try {
       const [databases, policies] = await Promise.all([
         createDatabases(postgres),
-        printedPolicies(path.join(options.compiled ?? COMPILED, 'fieldseal.config.js'), await kekArns(kms)),
+        printedPolicies(path.join(options.compiled ?? COMPILED, 'fieldseal.config.js'), {
+          CARD_DELIVERY: options.cardDelivery ?? CARD_DELIVERY,
+          KEK_ARNS: JSON.stringify(await kekArns(kms)),
+        }),
       ]);
       await Promise.all([migrate(databases.admin), putKeyPolicies(kms, policies.keyPolicies)]);
       await grantRights(databases.admin, policies.grants);
@@ -104,11 +110,11 @@ export class LocalShop {
   }
 
   async #start(name: TierName, env: Readonly<Record<string, string>>): Promise<TierProcess> {
-    const { onLine, compiled = COMPILED } = this.#options;
+    const { onLine, compiled = COMPILED, cardDelivery = CARD_DELIVERY } = this.#options;
     if (this.#stopping !== undefined) throw new Error('The shop is being stopped.');
     const tier = startTier({
       program: path.join(compiled, 'bin', `${name}.js`),
-      env: { ...kmsEnvironment(this.kms, name), ...env },
+      env: { ...kmsEnvironment(this.kms, name), CARD_DELIVERY: cardDelivery, ...env },
       ...(onLine && { onLine: (line: string) => onLine(name, line) }),
     });
     this.#tiers.push(tier);

@@ -12,20 +12,32 @@ export interface PrintedPolicies {
 
 const COMMAND = fileURLToPath(new URL('cli/main.mjs', import.meta.resolve('fieldseal')));
 
-/** @param config The compiled fieldseal.config.js. */
+/** `fieldseal policy` refused the configuration; the message is its own. */
+export class PolicyError extends Error {
+  override readonly name = 'PolicyError';
+}
+
+/**
+ * @param config The compiled fieldseal.config.js.
+ * @param env What it reads.
+ */
 export async function printedPolicies(
   config: string,
-  kekArns: Readonly<Record<string, readonly string[]>>,
+  env: Readonly<Record<'KEK_ARNS' | 'CARD_DELIVERY', string>>,
 ): Promise<PrintedPolicies> {
-  const print = async (format: string): Promise<string> => {
-    const { stdout } = await promisify(execFile)(
-      process.execPath,
-      [COMMAND, 'policy', '--config', config, '--format', format],
-      { env: { PATH: process.env.PATH, KEK_ARNS: JSON.stringify(kekArns) } },
-    );
-    return stdout;
-  };
-  const [json, grants] = await Promise.all([print('json'), print('sql')]);
+  const [json, grants] = await Promise.all([print(config, 'json', env), print(config, 'sql', env)]);
   const { keyPolicies } = JSON.parse(json) as Pick<PrintedPolicies, 'keyPolicies'>;
   return { keyPolicies, grants };
+}
+
+async function print(config: string, format: string, env: Readonly<Record<string, string>>): Promise<string> {
+  const command = [COMMAND, 'policy', '--config', config, '--format', format];
+  try {
+    const { stdout } = await promisify(execFile)(process.execPath, command, {
+      env: { PATH: process.env.PATH, ...env },
+    });
+    return stdout;
+  } catch (error) {
+    throw new PolicyError((error as { readonly stderr: string }).stderr);
+  }
 }

@@ -1,4 +1,6 @@
 /** Runs a program on a local shop and stops all of it in the end: after an error and on Ctrl-C too. */
+import { PolicyError } from './printed-policies.js';
+import { TierError } from './tier-process.js';
 import { LocalShop, type LocalShopOptions } from './local-shop.js';
 
 export async function runLocalShop(
@@ -20,11 +22,17 @@ export async function runLocalShop(
     await Promise.race([program(shop, interrupted), stopped]);
   } catch (error) {
     // What fails after an interruption fails because things are being stopped.
-    if (!signals.signal.aborted) throw error;
+    if (!signals.signal.aborted) fail(error);
   } finally {
     await starting.then(
       (shop) => shop.stop(),
       () => undefined,
     );
   }
+}
+
+function fail(error: unknown): void {
+  process.exitCode = 1;
+  console.error('\nFailed');
+  console.error(error instanceof TierError || error instanceof PolicyError ? `  ${error.message}` : error);
 }

@@ -16,12 +16,17 @@ export interface TierProcess {
   readonly pid: number;
   /** Everything that it wrote to its two outputs so far. */
   readonly output: () => string;
-  /** @throws Error when it ends instead, with what it wrote, or takes too long. */
+  /** @throws TierError when it ends instead, or takes too long. */
   ready(): Promise<LogLine>;
-  /** The first line with this message, written already or to come; rejects when the process ends without. */
+  /** The first line with this message, written already or to come; rejects with a TierError when it ends without. */
   line(msg: string): Promise<LogLine>;
   /** Ends it in order, or at once with SIGKILL. Settles when it is gone. */
   stop(signal?: 'SIGTERM' | 'SIGKILL'): Promise<void>;
+}
+
+/** A tier that ended when it should not have; the message has what it wrote. */
+export class TierError extends Error {
+  override readonly name = 'TierError';
 }
 
 export interface TierOptions {
@@ -77,7 +82,7 @@ class Tier implements TierProcess {
         if (found === undefined && !this.#hasEnded) return;
         this.#waiting.delete(look);
         if (found !== undefined) resolve(found);
-        else reject(new Error(`The process ended before it wrote "${msg}". It wrote:\n${this.output()}`));
+        else reject(new TierError(`The process ended before it wrote "${msg}". It wrote:\n${this.output()}`));
       };
       this.#waiting.add(look);
       look();
