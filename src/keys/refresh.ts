@@ -99,17 +99,18 @@ export class Refresh {
     this.#cancelTimer();
     const { what, policy, randomBelow, emit, renew } = this.#options;
     const asked = (this.#asked = now(this.#clock));
+    let renewed: Renewed;
     try {
-      const { keys, nextInMs } = await renew(asked);
-      this.#refreshed = asked;
-      this.#failures = 0;
-      this.#again(refreshInMs(policy.pool.lifetimeMs, nextInMs, randomBelow));
-      emit({ type: 'pool-refreshed', purpose: policy.purpose, keys });
+      renewed = await renew(asked);
     } catch (error) {
       const coded = codedError(what, error);
       if (!this.#closed) this.#fail(coded);
       throw coded;
     }
+    this.#refreshed = asked;
+    this.#failures = 0;
+    this.#again(refreshInMs(policy.pool.lifetimeMs, renewed.nextInMs, randomBelow));
+    emit({ type: 'pool-refreshed', purpose: policy.purpose, keys: renewed.keys });
   }
 
   #fail(error: FieldSealError): void {

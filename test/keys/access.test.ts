@@ -37,6 +37,18 @@ describe('a write-only process', () => {
     expect(source.context.access).toBe('write-only');
   });
 
+  it('with public keys is asked for no key to open or to index with either', async () => {
+    const { seal, source } = await bench({
+      access: 'write-only',
+      purposes: { [PURPOSE]: { delivery: 'sealed' } },
+    });
+    await expectWritesOnly(seal);
+    expect(new Set(source.calls.map(({ operation }) => operation))).toEqual(
+      new Set(['start', 'notDenied', 'publicKeys']),
+    );
+    expect(source.lent).toEqual([]);
+  });
+
   it('takes no purpose of pool delivery, and asks nobody before it says so', async () => {
     const source = new MemorySource();
     const error = await rejection(
@@ -141,6 +153,12 @@ describe('views', () => {
     expect(await readOnly.open(PURPOSE, 'cards.pan', await sealOne(seal.writeOnly()))).toBe(PAN);
     await rejection(sealOne(readOnly), 'ERR_SEAL_READ_ONLY');
     expect(seal.stats()).toMatchObject({ cellsSealed: 2, cellsOpened: 1 });
+  });
+
+  it('of a purpose with public keys only write, or only read', async () => {
+    const { seal } = await bench({ purposes: { [PURPOSE]: { delivery: 'sealed' } } });
+    await expectWritesOnly(seal.writeOnly());
+    expect(await seal.readOnly().open(PURPOSE, 'cards.pan', await sealOne(seal))).toBe(PAN);
   });
 
   it('of pools do not exist for writing', async () => {
