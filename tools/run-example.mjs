@@ -11,7 +11,8 @@ if (build.status !== 0) process.exit(build.status ?? 1);
 
 const child = spawn(process.execPath, [`example-app/dist/bin/${program}.js`], {
   cwd: root,
-  stdio: 'inherit',
+  // The channel ends with this process, and the program with it, however that comes.
+  stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
   env: { ...process.env, AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true' },
 });
 // The program stops what it started and tells how it ended; this process only waits for it.

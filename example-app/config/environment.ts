@@ -1,4 +1,5 @@
 /** Settings from environment variables, checked once at the start of a process. */
+import { CronPattern } from 'croner';
 import { z } from 'zod';
 
 const port = z.coerce.number().int().min(0).max(65_535);
@@ -26,7 +27,10 @@ const PAYMENT = z.object({
   ...shared,
   /** The books of the simulated acquirer, which are not the shop's. */
   ACQUIRER_URL: databaseUrl,
-  CHARGE_CRON: z.string().default('* * * * *'),
+  CHARGE_CRON: z
+    .string()
+    .default('* * * * *')
+    .refine(isCronPattern, { error: 'expected a cron pattern such as * * * * *' }),
   /** How long the simulated acquirer takes, before it books a charge and again before it answers. */
   ACQUIRER_DELAY_MS: z.coerce.number().int().min(0).max(60_000).default(0),
 });
@@ -47,4 +51,12 @@ function parse<T>(schema: z.ZodType<T>): T {
   if (parsed.success) return parsed.data;
   const wrong = parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`);
   throw new SettingsError(`Environment variables are missing or wrong. ${wrong.join('; ')}.`);
+}
+
+function isCronPattern(text: string): boolean {
+  try {
+    return new CronPattern(text) instanceof CronPattern;
+  } catch {
+    return false;
+  }
 }

@@ -65,6 +65,13 @@ it('ends with what was expected where a setting is wrong', async () => {
   expect(code).toBe(1);
 }, 60_000);
 
+it('does not run in production', async () => {
+  const { code, output } = await runProgram('demo', { env: { NODE_ENV: 'production' } });
+  expect(output).toContain('ERR_CONFIG_OPTION: The KMS emulator does not start under NODE_ENV=production');
+  expect(output).not.toMatch(/^ +at /mu);
+  expect(code).toBe(1);
+}, 60_000);
+
 describe('npm run example', () => {
   it('prints where the shop is, and ends at Ctrl-C', async () => {
     let page: Promise<string> | undefined;
@@ -81,6 +88,18 @@ describe('npm run example', () => {
     expect(await page).toContain('<h1>Register</h1>');
     expect(output).toContain('Interrupted');
     expect(code).toBe(0);
+  }, 60_000);
+
+  it('ends with whoever has started it', async () => {
+    let url: string | undefined;
+    await runProgram('example', {
+      env: { PORT: '0' },
+      onOutput: (soFar, kill) => {
+        [, url] = /The shop: (http:\S+)\n/u.exec(soFar) ?? [];
+        if (url !== undefined) kill('SIGKILL');
+      },
+    });
+    await expect(fetch(url!)).rejects.toThrow('fetch failed');
   }, 60_000);
 
   it('says what is wrong with its port', async () => {

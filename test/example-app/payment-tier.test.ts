@@ -196,6 +196,17 @@ describe('a charge', () => {
   });
 });
 
+it.each([
+  ['CHARGE_CRON', 'now and then', 'CHARGE_CRON: expected a cron pattern such as * * * * *'],
+  ['ACQUIRER_DELAY_MS', '-1', 'ACQUIRER_DELAY_MS: '],
+  ['ACQUIRER_URL', '', 'ACQUIRER_URL: expected a URL such as postgres://'],
+  ['CARD_DELIVERY', 'pigeon', 'ERR_CONFIG_OPTION'],
+])('says in one line what is wrong with %s', async (name, value, message) => {
+  const failed = await test.shop.startPayment({ [name]: value }).catch((error: unknown) => String(error));
+  expect(failed).toContain(message);
+  expect(failed).toMatch(/It wrote:\n[^\n]+$/u);
+});
+
 /** Until the charge is in the hands of a process. */
 const untilLocked = (): Promise<void> =>
   until(async () => {

@@ -13,7 +13,7 @@ export interface Ended {
 export interface ProgramOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Is called with all output so far, whenever there is more. */
-  readonly onOutput?: (output: string, interrupt: () => void) => void;
+  readonly onOutput?: (output: string, interrupt: (signal?: NodeJS.Signals) => void) => void;
 }
 
 export async function runProgram(
@@ -29,9 +29,10 @@ export async function runProgram(
   for (const stream of [program.stdout, program.stderr]) {
     stream.on('data', (chunk: Buffer) => {
       chunks.push(chunk);
-      onOutput?.(Buffer.concat(chunks).toString(), () => program.kill('SIGINT'));
+      onOutput?.(Buffer.concat(chunks).toString(), (signal = 'SIGINT') => program.kill(signal));
     });
   }
+  // Not before everything that writes to these pipes has ended.
   const [code] = (await once(program, 'close')) as [number | null];
   return { code, output: Buffer.concat(chunks).toString() };
 }

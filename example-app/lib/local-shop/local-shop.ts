@@ -40,12 +40,11 @@ export class LocalShop {
   readonly #tiers: TierProcess[] = [];
   #stopping: Promise<void> | undefined;
 
-  /** PostgreSQL and KMS, ready for the tiers. */
+  /** PostgreSQL and KMS, ready for the tiers. The KMS first: it refuses to run in production. */
   static async start(options: LocalShopOptions = {}): Promise<LocalShop> {
-    const postgres = await startPostgres(
-      options.postgresLog === undefined ? {} : { log: options.postgresLog },
-    );
     const kms = await startLocalKms(options.unsafeOnDataKey);
+    const { postgresLog: log } = options;
+    const postgres = await startPostgres({ ...(log !== undefined && { log }) });
     try {
       const [databases, policies] = await Promise.all([
         createDatabases(postgres),

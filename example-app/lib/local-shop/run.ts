@@ -1,4 +1,5 @@
-/** Runs a program on a local shop and stops all of it in the end: after an error and on Ctrl-C too. */
+/** Runs a program on a local shop and stops all of it in the end: after an error, on Ctrl-C, and when who started it is gone. */
+import { isFieldSealError } from 'fieldseal';
 import { PolicyError } from './printed-policies.js';
 import { TierError } from './tier-process.js';
 import { LocalShop, type LocalShopOptions } from './local-shop.js';
@@ -15,7 +16,7 @@ export async function runLocalShop(
       resolve();
     });
   });
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => signals.abort());
+  for (const event of ['SIGINT', 'SIGTERM', 'SIGHUP', 'disconnect']) process.on(event, () => signals.abort());
   try {
     const shop = await starting;
     const stopped = interrupted.then(() => shop.stop());
@@ -31,8 +32,11 @@ export async function runLocalShop(
   }
 }
 
+/** Errors that say all there is to say; of others the stack is needed. */
 function fail(error: unknown): void {
   process.exitCode = 1;
   console.error('\nFailed');
-  console.error(error instanceof TierError || error instanceof PolicyError ? `  ${error.message}` : error);
+  if (isFieldSealError(error)) console.error(`  ${error.code}: ${error.message}`);
+  else if (error instanceof TierError || error instanceof PolicyError) console.error(`  ${error.message}`);
+  else console.error(error);
 }
