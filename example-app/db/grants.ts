@@ -4,6 +4,7 @@
  * more than a customer should see, the web tier reads nothing.
  */
 export const QUEUE_GRANTS = `
-GRANT INSERT, SELECT (id, card_id, amount_cents, state, created_at) ON charges TO shop_web;
+GRANT INSERT (id, card_id, amount_cents, created_at) ON charges TO shop_web;
+GRANT SELECT (id, card_id, amount_cents, state, created_at) ON charges TO shop_web;
 GRANT SELECT, UPDATE (state, reason) ON charges TO shop_payment;
 `;

@@ -1,8 +1,14 @@
 /** The web tier as a process of its own, with the rights of its tier alone. */
+import { GetKeyPolicyCommand } from '@aws-sdk/client-kms';
 import { Client } from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { Browser } from '../../example-app/lib/local-shop/browser.js';
-import { kekArns, kmsEnvironment } from '../../example-app/lib/local-shop/local-kms.js';
+import {
+  kekArns,
+  kmsClient,
+  kmsEnvironment,
+  putKeyPolicies,
+} from '../../example-app/lib/local-shop/local-kms.js';
 import { startTier } from '../../example-app/lib/local-shop/tier-process.js';
 import { openShop, type TestShop } from './shop.js';
 import { CARD, CUSTOMER, cvvIn, SECRETS } from './typed-in.js';
@@ -155,6 +161,7 @@ describe('the rights of the web tier', () => {
       ...['name', 'email', 'phone', '*'].map((column) => `SELECT ${column} FROM customers`),
       ...['reason', '*'].map((column) => `SELECT ${column} FROM charges`),
       "UPDATE charges SET state = 'charged'",
+      "INSERT INTO charges (id, card_id, amount_cents, state) SELECT gen_random_uuid(), id, 1, 'charged' FROM cards",
       'DELETE FROM cards',
     ])
       await expect(client.query(sql)).rejects.toMatchObject({ code: '42501' });
@@ -198,9 +205,26 @@ describe('a web tier that cannot start', () => {
     expect(output).not.toMatch(/secret-word/u);
   });
 
+  it('says so when it may not make keys', async () => {
+    expect(await fails(kmsEnvironment(test.shop.kms, 'payment'))).toContain('ERR_KMS_DENIED');
+  });
+
   it('says so when it may open what it writes', async () => {
-    const output = await fails({ ...kmsEnvironment(test.shop.kms, 'payment') });
-    expect(output).toContain('ERR_KMS_DENIED');
+    const administrator = kmsClient(test.shop.kms, 'administrator');
+    const [KeyId] = (await kekArns(test.shop.kms))['card-number'] as [string];
+    const { Policy } = await administrator.send(new GetKeyPolicyCommand({ KeyId }));
+    const policy = JSON.parse(Policy!) as { readonly Statement: object[] };
+    const tooMuch = {
+      ...{ Sid: 'TooMuch', Effect: 'Allow', Action: 'kms:Decrypt', Resource: '*' },
+      Principal: { AWS: 'arn:aws:iam::000000000000:user/web' },
+    };
+    await putKeyPolicies(test.shop.kms, {
+      [KeyId]: { ...policy, Statement: [...policy.Statement, tooMuch] },
+    });
+    const output = await fails({});
+    await putKeyPolicies(test.shop.kms, { [KeyId]: policy });
+    administrator.destroy();
+    expect(output).toContain('ERR_KMS_TOO_MUCH_PRIVILEGE');
   });
 });
 

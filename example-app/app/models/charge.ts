@@ -30,13 +30,16 @@ export class Charge {
 
   @Column('integer', { name: 'amount_cents' }) amountCents!: number;
 
-  @Column('varchar', { length: 16, default: 'pending' }) state: ChargeState = 'pending';
+  /** Not named by an INSERT: who orders a charge, the web tier, may not say what became of it. */
+  @Column({ type: 'varchar', length: 16, default: 'pending', insert: false })
+  state: ChargeState = 'pending';
 
   /**
    * The acquirer's answer, or the code of the error for which the card was not charged; never a value. Not selected unless
    * asked for: the web tier may not read it.
    */
-  @Column('varchar', { length: 64, nullable: true, select: false }) reason: string | null = null;
+  @Column({ type: 'varchar', length: 64, nullable: true, insert: false, select: false })
+  reason: string | null = null;
 
   @CreateDateColumn({ name: 'created_at', type: 'timestamptz' }) readonly createdAt!: Date;
 }
