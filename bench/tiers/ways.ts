@@ -62,6 +62,8 @@ export const WAYS: Readonly<Record<string, (place: Place) => Promise<OpenWay>>> 
     };
   },
   pool: (place) => sealed(place, { delivery: 'pool' }),
+  sealed: (place) => sealed(place, { delivery: 'sealed' }),
+  sealedReuse: (place) => sealed(place, { delivery: { sealed: { reuse: REUSE } } }),
   envelope: (place) => sealed(place, { delivery: 'envelope' }),
   envelopeReuse: (place) => sealed(place, { delivery: { envelope: { reuse: REUSE } } }),
 };
@@ -82,7 +84,7 @@ async function sealed(place: Place, purpose: PurposeOptions): Promise<OpenWay> {
 
 function sealOf({ keyStoreUrl, kms }: Place, purpose: PurposeOptions): Promise<FieldSeal> {
   const common = { application: 'bench', environment: 'production', purposes: { [PURPOSE]: purpose } };
-  if (purpose.delivery === 'pool') {
+  if (hasKeyStore(purpose)) {
     const store = postgresKeyStore({ connectionString: keyStoreUrl });
     return createFieldSeal({ ...common, keys: keyStoreSource({ store, kms: awsKms(kms) }) });
   }
@@ -90,3 +92,7 @@ function sealOf({ keyStoreUrl, kms }: Place, purpose: PurposeOptions): Promise<F
   // The emulator's one principal may do everything.
   return createFieldSeal({ ...common, access: 'write-only', privilegeCheck: 'off', keys });
 }
+
+/** Envelope cells bring their keys along. Sealed cells need pairs, which a web tier gets as a list; here it asks for them. */
+const hasKeyStore = ({ delivery }: PurposeOptions): boolean =>
+  delivery === 'pool' || delivery === 'sealed' || (typeof delivery === 'object' && 'sealed' in delivery);

@@ -16,6 +16,7 @@ await runTier('payment', async (log) => {
     access: 'read-only',
     cardDelivery: settings.CARD_DELIVERY,
     region: settings.AWS_REGION,
+    keks: settings.KEK_ARNS,
     onEvent: (event) => log.info({ event }, 'field seal'),
   });
   const dataSource = attachFieldSeal(shopDataSource(settings.DATABASE_URL), seal);

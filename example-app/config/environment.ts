@@ -25,6 +25,11 @@ const WEB = z.object({
 
 const PAYMENT = z.object({
   ...shared,
+  /** ARNs of the KEKs by purpose, as JSON: who may only Decrypt cannot ask which key an alias stands for. */
+  KEK_ARNS: z
+    .string({ error: 'expected JSON such as {"card-number":["arn:aws:kms:…"]}' })
+    .transform(parseJson)
+    .pipe(z.record(z.string(), z.array(z.string().startsWith('arn:')).min(1))),
   /** The books of the simulated acquirer, which are not the shop's. */
   ACQUIRER_URL: databaseUrl,
   CHARGE_CRON: z
@@ -40,6 +45,15 @@ export type PaymentSettings = z.infer<typeof PAYMENT>;
 
 export const webSettings = (): WebSettings => parse(WEB);
 export const paymentSettings = (): PaymentSettings => parse(PAYMENT);
+
+/** What is no JSON is nothing, which the next rule refuses. */
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
 
 /** A setting is missing or wrong. The message names it and shows no value: some of them are secrets. */
 export class SettingsError extends Error {

@@ -7,6 +7,8 @@ export interface SealSettings {
   readonly access: 'write-only' | 'read-only';
   readonly cardDelivery: string;
   readonly region: string;
+  /** By purpose. Default: their aliases. */
+  readonly keks?: Readonly<Record<string, readonly string[]>>;
   /** Default: what the AWS SDK finds, on AWS the role of the task, on this machine the variables that `npm run demo` sets. */
   readonly kms?: Pick<AwsKmsOptions, 'endpoint' | 'credentials'>;
   readonly onEvent?: (event: FieldSealEvent) => void;
@@ -17,6 +19,7 @@ export function shopFieldSeal({
   access,
   cardDelivery,
   region,
+  keks = KEKS,
   kms,
   onEvent,
 }: SealSettings): Promise<FieldSeal> {
@@ -26,7 +29,7 @@ export function shopFieldSeal({
     access,
     purposes: shopPurposes(cardDelivery),
     keys: kmsSource({
-      kms: awsKms({ ...kms, region, keks: KEKS, attempts: 2, timeouts: { totalMs: 4_000 } }),
+      kms: awsKms({ ...kms, region, keks, attempts: 2, timeouts: { totalMs: 4_000 } }),
     }),
     ...(onEvent && { onEvent }),
   });

@@ -31,11 +31,12 @@ export async function takeOverWeb({ shop }: Stage): Promise<void> {
 }
 
 /** With every right on the database, and the web tier's rights in the KMS. */
-async function readCards({ databases, kms }: LocalShop): Promise<void> {
+async function readCards({ databases, kms, arns }: LocalShop): Promise<void> {
   const seal = await shopFieldSeal({
     access: 'read-only',
     cardDelivery: process.env.CARD_DELIVERY ?? 'envelope',
     region: kms.region,
+    keks: JSON.parse(arns) as Record<string, readonly string[]>,
     kms: { endpoint: kms.endpoint, credentials: kms.credentials('web') },
   });
   const stolen = attachFieldSeal(shopDataSource(databases.admin), seal);

@@ -36,6 +36,8 @@ export class LocalShop {
   readonly postgres: PostgresServer;
   readonly kms: KmsEmulator;
   readonly databases: LocalDatabases;
+  /** Of the KEKs by purpose, as JSON. */
+  readonly arns: string;
   readonly #options: LocalShopOptions;
   readonly #tiers: TierProcess[] = [];
   #stopping: Promise<void> | undefined;
@@ -46,27 +48,32 @@ export class LocalShop {
     const { postgresLog: log } = options;
     const postgres = await startPostgres({ ...(log !== undefined && { log }) });
     try {
+      const arns = JSON.stringify(await kekArns(kms));
       const [databases, policies] = await Promise.all([
         createDatabases(postgres),
         printedPolicies(path.join(options.compiled ?? COMPILED, 'fieldseal.config.js'), {
           CARD_DELIVERY: options.cardDelivery ?? CARD_DELIVERY,
-          KEK_ARNS: JSON.stringify(await kekArns(kms)),
+          KEK_ARNS: arns,
         }),
       ]);
       await Promise.all([migrate(databases.admin), putKeyPolicies(kms, policies.keyPolicies)]);
       await grantRights(databases.admin, policies.grants);
-      return new LocalShop(options, { postgres, kms, databases });
+      return new LocalShop(options, { postgres, kms, databases, arns });
     } catch (error) {
       await Promise.all([kms.close(), postgres.stop()]);
       throw error;
     }
   }
 
-  private constructor(options: LocalShopOptions, parts: Pick<LocalShop, 'postgres' | 'kms' | 'databases'>) {
+  private constructor(
+    options: LocalShopOptions,
+    parts: Pick<LocalShop, 'postgres' | 'kms' | 'databases' | 'arns'>,
+  ) {
     this.#options = options;
     this.postgres = parts.postgres;
     this.kms = parts.kms;
     this.databases = parts.databases;
+    this.arns = parts.arns;
   }
 
   /** Everything that the tiers wrote, those that have ended included. */
@@ -92,6 +99,7 @@ export class LocalShop {
     return this.#start('payment', {
       DATABASE_URL: this.databases.payment,
       ACQUIRER_URL: this.databases.acquirer,
+      KEK_ARNS: this.arns,
       CHARGE_CRON: '*/2 * * * * *',
       ...env,
     });
