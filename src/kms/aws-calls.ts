@@ -6,6 +6,7 @@ import { ConfigError } from '../errors.js';
 import type { KmsError } from '../errors.js';
 import type { FieldSealEvent } from '../keys/events.js';
 import { regionOfArn } from './arn.js';
+import { wipeBodies } from './aws-bodies.js';
 import { CLOSED, describeError, failureOf, kmsError } from './aws-failures.js';
 import type { Failure } from './aws-failures.js';
 import type { AwsKmsSettings } from './aws-options.js';
@@ -106,6 +107,7 @@ export class AwsCalls {
     let client = this.#clients.get(region);
     if (client === undefined) {
       client = new this.#sdk.KMSClient(clientConfig(this.#settings, region));
+      wipeBodies(client);
       this.#clients.set(region, client);
     }
     return client;

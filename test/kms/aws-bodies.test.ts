@@ -1,0 +1,55 @@
+/** What an answer of the KMS leaves behind: nothing, in no buffer that it went through. */
+import { Readable } from 'node:stream';
+import { GenerateDataKeyCommand, KMSClient } from '@aws-sdk/client-kms';
+import { expect, it } from 'vitest';
+import { wipeBodies } from '../../src/kms/aws-bodies.js';
+
+const PLAINTEXT = Buffer.alloc(32, 7).toString('base64');
+const ANSWER = JSON.stringify({ KeyId: 'arn:aws:kms:eu-central-1:1:key/a', Plaintext: PLAINTEXT });
+
+/** A client whose answer comes in these pieces, with the body as the SDK gets to see it. */
+function clientOf(chunks: readonly Buffer[], statusCode = 200) {
+  const seen: Uint8Array[] = [];
+  const response = { statusCode, headers: {}, body: Readable.from(chunks) as unknown };
+  const client = new KMSClient({
+    region: 'eu-central-1',
+    credentials: { accessKeyId: 'a'.repeat(16), secretAccessKey: 'b'.repeat(16) },
+    maxAttempts: 1,
+    requestHandler: { handle: () => Promise.resolve({ response: response as never }) } as never,
+  });
+  wipeBodies(client);
+  client.middlewareStack.add(
+    (next) => async (args) => {
+      const answered = await next(args);
+      seen.push(response.body as Uint8Array);
+      return answered;
+    },
+    { step: 'deserialize', priority: 'normal', name: 'look' },
+  );
+  return { client, seen };
+}
+
+const ask = new GenerateDataKeyCommand({ KeyId: 'alias/a', NumberOfBytes: 32 });
+const isWiped = (bytes: Uint8Array): boolean => bytes.every((byte) => byte === 0);
+
+it.each([1, 40, 1_000])('is read whole, and wiped, when it comes in pieces of %d bytes', async (size) => {
+  const bytes = Buffer.from(ANSWER);
+  const chunks: Buffer[] = [];
+  for (let at = 0; at < bytes.length; at += size) chunks.push(Buffer.from(bytes.subarray(at, at + size)));
+  const { client, seen } = clientOf(chunks);
+  const { Plaintext } = await client.send(ask);
+  expect(Buffer.from(Plaintext!).toString('base64')).toBe(PLAINTEXT);
+  expect(chunks.every(isWiped)).toBe(true);
+  expect(seen).toHaveLength(1);
+  expect(isWiped(seen[0]!)).toBe(true);
+  // Its own memory: what is wiped is nobody else's, and nobody else keeps it.
+  expect(seen[0]!.buffer.byteLength).toBe(seen[0]!.length);
+});
+
+it('is wiped when the SDK cannot read it', async () => {
+  const chunk = Buffer.from(`${ANSWER}!`);
+  const { client, seen } = clientOf([chunk]);
+  await expect(client.send(ask)).rejects.toThrow();
+  expect(isWiped(chunk)).toBe(true);
+  for (const body of seen) expect(isWiped(body)).toBe(true);
+});
