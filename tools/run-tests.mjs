@@ -1,10 +1,12 @@
-// Runs the tests, then reads everything that they printed and that the database server logged, and fails when a canary
+// Builds, runs the tests, then reads everything that they printed and that the database server logged, and fails when a canary
 // plaintext or a byte sequence of a key is in it. Prints the counts at the end.
 import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+// Some tests run what is built; none may build while others run it.
+import './ensure-example.mjs';
 import { canariesIn, CANARY_TEXTS } from '../test/support/canary.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
