@@ -43,6 +43,8 @@ const mariadb = hasTestMariadb()
 
 export default defineConfig({
   test: {
+    // Most tests wait for a database, a KMS or a clock: one worker a processor, none left free.
+    maxWorkers: '100%',
     globalSetup: ['test/global-setup.ts'],
     projects: [
       {
