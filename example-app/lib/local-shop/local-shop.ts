@@ -42,25 +42,28 @@ export class LocalShop {
   readonly #tiers: TierProcess[] = [];
   #stopping: Promise<void> | undefined;
 
-  /** PostgreSQL and KMS, ready for the tiers. The KMS first: it refuses to run in production. */
+  /**
+   * PostgreSQL and KMS, ready for the tiers. The KMS first: it refuses to run in production. One after the other, so that
+   * nothing is still at work on what is stopped after an error.
+   */
   static async start(options: LocalShopOptions = {}): Promise<LocalShop> {
     const kms = await startLocalKms(options.unsafeOnDataKey);
-    const { postgresLog: log } = options;
-    const postgres = await startPostgres({ ...(log !== undefined && { log }) });
+    let postgres: PostgresServer | undefined;
     try {
       const arns = JSON.stringify(await kekArns(kms));
-      const [databases, policies] = await Promise.all([
-        createDatabases(postgres),
-        printedPolicies(path.join(options.compiled ?? COMPILED, 'fieldseal.config.js'), {
-          CARD_DELIVERY: options.cardDelivery ?? CARD_DELIVERY,
-          KEK_ARNS: arns,
-        }),
-      ]);
-      await Promise.all([migrate(databases.admin), putKeyPolicies(kms, policies.keyPolicies)]);
-      await grantRights(databases.admin, policies.grants);
+      const { keyPolicies, grants } = await printedPolicies(
+        path.join(options.compiled ?? COMPILED, 'fieldseal.config.js'),
+        { CARD_DELIVERY: options.cardDelivery ?? CARD_DELIVERY, KEK_ARNS: arns },
+      );
+      await putKeyPolicies(kms, keyPolicies);
+      const { postgresLog: log } = options;
+      postgres = await startPostgres({ ...(log !== undefined && { log }) });
+      const databases = await createDatabases(postgres);
+      await migrate(databases.admin);
+      await grantRights(databases.admin, grants);
       return new LocalShop(options, { postgres, kms, databases, arns });
     } catch (error) {
-      await Promise.all([kms.close(), postgres.stop()]);
+      await Promise.all([kms.close(), postgres?.stop()]);
       throw error;
     }
   }
