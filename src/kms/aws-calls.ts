@@ -7,6 +7,7 @@ import type { KmsError } from '../errors.js';
 import type { FieldSealEvent } from '../keys/events.js';
 import { regionOfArn } from './arn.js';
 import { wipeBodies } from './aws-bodies.js';
+import { wipingAgents } from './aws-connections.js';
 import { CLOSED, describeError, failureOf, kmsError } from './aws-failures.js';
 import type { Failure } from './aws-failures.js';
 import type { AwsKmsSettings } from './aws-options.js';
@@ -146,7 +147,11 @@ function clientConfig(settings: AwsKmsSettings, region: string) {
     useFipsEndpoint,
     // One retry loop, ours: it knows which failures pass, counts every attempt and is bounded in time.
     maxAttempts: 1,
-    requestHandler: { connectionTimeout: timeouts.connectMs, socketTimeout: timeouts.requestMs },
+    requestHandler: {
+      ...wipingAgents(),
+      connectionTimeout: timeouts.connectMs,
+      socketTimeout: timeouts.requestMs,
+    },
     ...(url === undefined ? {} : { endpoint: url }),
     ...(credentials === undefined ? {} : { credentials }),
   };
