@@ -8,6 +8,9 @@ import { lengthPrefixed } from './length-prefix.js';
 /** 128 bits: no two values of a table meet by chance. */
 const INDEX_BYTES = 16;
 
+/** A value that has an index. */
+type Indexed = NonNullable<unknown>;
+
 /**
  * The first 16 bytes of HMAC-SHA-256 over index version, entity, field and value, one per value; `null` for `null` and
  * `undefined`. Values are normalised already; strings are brought to normal form C here, objects are indexed with
@@ -19,18 +22,39 @@ export function blindIndexes(
   column: CellColumn,
   values: readonly unknown[],
 ): (Buffer | null)[] {
-  const names = Buffer.concat([Buffer.of(key.version), lengthPrefixed(column.entity, column.field)]);
+  const names = namesOf(key.version, column);
   return values.map((value) =>
     value === null || value === undefined ? null : blindIndex(key, column, names, value),
   );
 }
 
-function blindIndex(key: IndexKey, column: CellColumn, names: Buffer, value: unknown): Buffer {
-  const normal = typeof value === 'string' ? value.normalize('NFC') : value;
-  const bytes = canonicalBytes(column.codec, normal, nameOf(column));
+/**
+ * What is authenticated for one value, for an HMAC-SHA-256 that somebody else makes.
+ * @throws SealError `ERR_SEAL_TYPE`, `ERR_SEAL_VALUE`
+ */
+export function indexMessage(version: number, column: CellColumn, value: Indexed): Buffer {
+  return Buffer.concat([namesOf(version, column), normalBytes(column, value)]);
+}
+
+/** The blind index that an HMAC-SHA-256 of such a message is. */
+export function indexOf(mac: Buffer): Buffer {
+  return mac.subarray(0, INDEX_BYTES);
+}
+
+function blindIndex(key: IndexKey, column: CellColumn, names: Buffer, value: Indexed): Buffer {
+  const bytes = normalBytes(column, value);
   try {
-    return key.mac(names, bytes).subarray(0, INDEX_BYTES);
+    return indexOf(key.mac(names, bytes));
   } finally {
     bytes.fill(0);
   }
+}
+
+function namesOf(version: number, column: CellColumn): Buffer {
+  return Buffer.concat([Buffer.of(version), lengthPrefixed(column.entity, column.field)]);
+}
+
+function normalBytes(column: CellColumn, value: Indexed): Buffer {
+  const normal = typeof value === 'string' ? value.normalize('NFC') : value;
+  return canonicalBytes(column.codec, normal, nameOf(column));
 }

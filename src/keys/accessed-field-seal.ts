@@ -10,6 +10,7 @@ import type {
   CellsOfColumn,
   FieldColumn,
   FieldDeclaration,
+  IndexValue,
   OpenedColumn,
   PreparedKeys,
   SealedColumn,
@@ -61,11 +62,9 @@ export class AccessedFieldSeal implements FieldSeal {
     return sealRows(this.#sealingParts(rows), rows, StatementKeys.of(prepared));
   }
 
-  searchIndexes(column: FieldColumn, value: unknown): readonly Buffer[] {
+  searchIndexes(column: FieldColumn, value: unknown): readonly IndexValue[] {
     this.#work.assertOpen();
-    const { columns, keys } = this.#work;
-    const indexKeys = this.access === 'write-only' ? undefined : keys.reading?.indexKeys;
-    return searchIndexes({ columns, indexKeys }, column, value);
+    return searchIndexes(this.#sealing, column, value);
   }
 
   openPage(page: readonly CellsOfColumn[]): Ready<readonly OpenedColumn[]> {
@@ -190,14 +189,15 @@ const isWithoutValues = ({ values }: ValuesOfColumn): boolean =>
  */
 function refuseIndex({ purpose, entity, field, blindIndex }: FieldDeclaration, columns: Columns): void {
   const { source } = columns.policy(purpose).index;
-  if (blindIndex === undefined || (source === 'later' && blindIndex.later === true)) return;
+  if (blindIndex === undefined || source === 'kms') return;
+  if (source === 'later' && blindIndex.later === true) return;
   const [expected, got] =
     source === 'later'
       ? [
           'blindIndex: { later: true } on the field, so that its index may be made later',
           'an index that may not',
         ]
-      : [`purposes.${purpose}.index 'later' where a process or a view only writes`, "'local'"];
+      : [`purposes.${purpose}.index 'later' or 'kms' where a process or a view only writes`, "'local'"];
   throw new ConfigError(
     'ERR_CONFIG_INDEX_NOT_WRITE_ONLY',
     `${entity}.${field}: a blind index that is made here needs its key here, and with it values can be guessed; ` +

@@ -55,7 +55,9 @@ export class Columns {
       bound: declaration.bound ?? false,
     });
     const previous = previousColumn(declaration, (parts) => this.cells(purpose, { ...parts, pad: 0 }));
-    const column: FieldColumn = Object.freeze({ purpose, entity, field, codec });
+    const hasPendingIndexes =
+      declaration.blindIndex !== undefined && this.policy(purpose).index.source === 'kms';
+    const column: FieldColumn = Object.freeze({ purpose, entity, field, codec, hasPendingIndexes });
     this.#declared.set(column, {
       declaration: Object.freeze({ ...declaration }),
       policy: this.policy(purpose),

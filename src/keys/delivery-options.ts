@@ -14,7 +14,7 @@ import type { Duration } from './policy.js';
 import type { Delivery } from './ports.js';
 
 /** Where a blind index comes from. */
-export type IndexSource = 'local' | 'later';
+export type IndexSource = 'local' | 'later' | 'kms';
 
 /** What deliveries whose cells carry their keys have in common. */
 interface ReuseOptions {
@@ -69,7 +69,7 @@ const MAX_REUSE_CELLS = 1_000_000;
 const MAX_PER_PAGE = 1_000_000;
 
 export const DELIVERIES = ['pool', 'envelope', 'sealed'] as const satisfies readonly Delivery[];
-const INDEX_SOURCES = ['local', 'later'] as const satisfies readonly IndexSource[];
+const INDEX_SOURCES = ['local', 'later', 'kms'] as const satisfies readonly IndexSource[];
 /** The index version is one byte of the message that a blind index authenticates. */
 const MAX_INDEX_VERSION = 255;
 const SECOND_MS = 1_000;

@@ -4,6 +4,7 @@ import { Columns } from './columns.js';
 import type { FieldSealEvent } from './events.js';
 import type { ParsedFieldSealOptions } from './field-seal-options.js';
 import { Listener } from './listener.js';
+import type { IndexMakers } from './index-makers.js';
 import type { OpenPageParts } from './open-page.js';
 import type { Access } from './ports.js';
 import { ProcessKeys } from './process-keys.js';
@@ -37,16 +38,25 @@ export class FieldSealWork {
     if (this.closed) throw closedError();
   }
 
-  /** What sealing needs. Without index keys where only writes are allowed. */
+  /** What sealing needs. */
   sealing(access: Access): SealRowsParts {
     return {
       columns: this.columns,
       pools: this.keys.pools,
       writers: this.keys.writers,
-      indexKeys: access === 'write-only' ? undefined : this.keys.reading?.indexKeys,
+      indexMakers: this.#indexMakers(access),
       sealed: (cells) => {
         this.cellsSealed += cells;
       },
+    };
+  }
+
+  /** Without index keys where only writes are allowed. */
+  #indexMakers(access: Access): IndexMakers {
+    const indexKeys = access === 'write-only' ? undefined : this.keys.reading?.indexKeys;
+    return (purpose) => {
+      const policy = this.columns.policy(purpose);
+      return policy.index.source === 'kms' ? this.keys.kmsIndexes.of(policy) : indexKeys?.of(policy);
     };
   }
 

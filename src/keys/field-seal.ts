@@ -11,6 +11,9 @@ import type { Ready } from './ready.js';
  */
 export const FIELD_SEAL_BRAND = Symbol.for('fieldseal/field-seal');
 
+/** Marks blind indexes that are still to be made; registered for the same reason. */
+export const PENDING_INDEX_BRAND = Symbol.for('fieldseal/pending-index');
+
 /** How a column was declared before. What is left out was as it is. */
 export interface PreviousDeclaration {
   readonly entity?: string;
@@ -56,7 +59,29 @@ export interface FieldColumn {
   readonly entity: string;
   readonly field: string;
   readonly codec: CodecName;
+  /** Whether its blind indexes are pending when they are made or searched. */
+  readonly hasPendingIndexes?: boolean;
 }
+
+/**
+ * A blind index that the KMS makes when the statement in which it stands is sent. Whoever sends statements puts the bytes in
+ * its place; drivers refuse it as it is. It shows neither its value nor its bytes.
+ */
+export interface PendingIndex {
+  readonly [PENDING_INDEX_BRAND]: true;
+  /**
+   * The 16 bytes; made once, however often they are asked for, and anew after a failure. One KMS call.
+   * @throws KmsError; KeyError `ERR_KEY_UNAVAILABLE`; ConfigError where there is no MAC key.
+   */
+  make(): Promise<Buffer>;
+  /** The bytes, once they are made. */
+  readonly bytes: Buffer | undefined;
+  /** Whether the other one is of an equal value of the same column and version. */
+  isSameAs(other: PendingIndex): boolean;
+}
+
+/** 16 bytes, or who makes them. */
+export type IndexValue = Buffer | PendingIndex;
 
 /** Values of one column, one per row. `null` and `undefined` are not sealed. */
 export interface ValuesOfColumn {
@@ -71,8 +96,8 @@ export interface SealedColumn {
   readonly cells: readonly (Buffer | null)[];
   /** Fingerprint of each cell's key, as a UUID in lower case. */
   readonly fingerprints: readonly (string | null)[];
-  /** 16 bytes each; undefined where the column has no blind index. */
-  readonly indexes: readonly (Buffer | null)[] | undefined;
+  /** Undefined where the column has no blind index; pending where the purpose has its indexes made by the KMS. */
+  readonly indexes: readonly (IndexValue | null)[] | undefined;
   /** Undefined where the column has no mask. */
   readonly masks: readonly (string | null)[] | undefined;
 }
@@ -134,13 +159,18 @@ export interface FieldSealPages {
   openPage(page: readonly CellsOfColumn[]): Ready<readonly OpenedColumn[]>;
   /**
    * Blind index values under which rows with this value may be stored: one per index key version of the policy, the one
-   * that is written first, and as many for an older declaration.
+   * that is written first, and as many for an older declaration. Pending where the KMS makes them.
    * Synchronous, no I/O.
    * @throws SealError `ERR_SEAL_TYPE`, `ERR_SEAL_VALUE`; QueryError `ERR_QUERY_NO_BLIND_INDEX`.
    */
-  searchIndexes(column: FieldColumn, value: unknown): readonly Buffer[];
+  searchIndexes(column: FieldColumn, value: unknown): readonly IndexValue[];
   /** Tells the listener of the field seal, as an event of type `warning`. */
   warn(code: string, message: string): void;
+}
+
+/** True for those of any copy of the package in this process. */
+export function isPendingIndex(value: unknown): value is PendingIndex {
+  return typeof value === 'object' && value !== null && PENDING_INDEX_BRAND in value;
 }
 
 /** True for field seals of any copy of the package in this process. */

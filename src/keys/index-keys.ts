@@ -1,8 +1,10 @@
 /** The blind index keys of all purposes, held from start to close. */
+import { blindIndexes } from '../cell/blind-index.js';
 import type { IndexKey } from '../cell/index-key.js';
 import { KeyError } from '../errors.js';
 import { admitIndexKey, refuseKey } from './admit.js';
 import { closedError } from './closed.js';
+import type { IndexMaker } from './index-makers.js';
 import type { Policy } from './policy.js';
 import type { Clock, UnwrappedKey } from './ports.js';
 import { answerOf, codedError } from './source-calls.js';
@@ -46,11 +48,11 @@ export class IndexKeys {
    * The first one writes, all are searched.
    * @throws KeyError `ERR_KEY_NOT_FOUND` where the key source has no index keys; `ERR_CLOSED`.
    */
-  of(purpose: string): readonly IndexKey[] {
+  of({ purpose }: Policy): readonly IndexMaker[] {
     if (this.#closed) throw closedError();
     const keys = this.#keys.get(purpose);
     if (keys === undefined) throw noIndexKeys(purpose);
-    return keys;
+    return keys.map((key) => (column, values) => blindIndexes(key, column, values));
   }
 
   fingerprints(purpose: string): readonly string[] {
@@ -100,6 +102,6 @@ function noIndexKeys(purpose: string): KeyError {
   return new KeyError(
     'ERR_KEY_NOT_FOUND',
     `Purpose ${purpose}: a blind index needs an index key, and this key source has none; expected a source with a key ` +
-      "store, such as keyStoreSource(…), or a process that is write-only with index: 'later'.",
+      "store, such as keyStoreSource(…), index: 'kms', or a process that is write-only with index: 'later'.",
   );
 }

@@ -80,7 +80,8 @@ export interface PurposeOptions {
   readonly accept?: { readonly suites?: readonly Suite[]; readonly deliveries?: readonly Delivery[] };
   /**
    * Blind indexes. `source`: `'local'` makes them in this process, with a key from the key store; `'later'` does so too,
-   * but a write-only process, which must not have that key, leaves them NULL until `fillBlindIndexes` has run.
+   * but a write-only process, which must not have that key, leaves them NULL until `fillBlindIndexes` has run; with `'kms'`
+   * the KMS makes them under a MAC key that never leaves it, a call (GenerateMac) for each value written or searched.
    * `versions`: the first writes, all are searched. Default `{ source: 'local', versions: [1] }`.
    */
   readonly index?: IndexSource | { readonly source?: IndexSource; readonly versions?: readonly number[] };

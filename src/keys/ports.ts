@@ -137,6 +137,12 @@ export interface KekProvider {
   /** Opens the wrap of a private key as `unwrap` does a root's: PKCS #8 DER, at most 256 bytes, the receiver's to wipe. */
   unwrapPair(wraps: readonly Wrap[], context: Omit<WrapContext, 'wrapId'>): Promise<Buffer>;
   /**
+   * HMAC-SHA-256 of 1 to 4,096 bytes under the MAC key of the purpose and index version; 32 bytes. Works however it was
+   * started. One KMS call, retried as `generate`. Absent where there are no MAC keys.
+   * @throws KmsError; ConfigError `ERR_CONFIG_OPTION` for a purpose or version without one.
+   */
+  mac?(purpose: string, version: number, message: Uint8Array): Promise<Buffer>;
+  /**
    * What the credentials of this process might do besides making envelope keys: for each KEK of `keks`, whether they
    * may open its wraps (Decrypt) or move them (ReEncrypt, to the same KEK). Asked with DryRun about a data key made for
    * the question; three calls per KEK. Empty when every question was answered with a denial, which raises no alarm;
@@ -335,6 +341,11 @@ export interface KeySource {
    * configured. Nobody has authenticated what is asked for.
    */
   openEnvelopeKey(purpose: string, kekRef: Uint8Array, wrapped: Uint8Array): Promise<Buffer>;
+  /**
+   * HMAC-SHA-256 under the MAC key of the purpose and index version, for blind indexes that the KMS makes. One KMS call.
+   * @throws KmsError; ConfigError `ERR_CONFIG_OPTION` where there is no such key.
+   */
+  mac(purpose: string, version: number, message: Uint8Array): Promise<Buffer>;
   /** What these credentials could do at the KMS that a write-only process must not do; empty when all is denied. */
   notDenied(purpose: string): Promise<readonly Privilege[]>;
   /** KMS calls made by this source so far, per operation. */

@@ -1,6 +1,7 @@
 /** All keys of this process: what each purpose seals with and opens with, and the key source behind them. */
 import type { FieldSealEvent } from './events.js';
 import type { ParsedFieldSealOptions } from './field-seal-options.js';
+import { KmsIndexes } from './kms-indexes.js';
 import { Pool } from './pool.js';
 import type { Policy } from './policy.js';
 import type { Delivery, SourceContext } from './ports.js';
@@ -24,6 +25,7 @@ export class ProcessKeys {
   readonly writers: ReadonlyMap<string, RecordKeys>;
   /** Undefined in a write-only process, which loads no key to open or to index with. */
   readonly reading: ReadingKeys | undefined;
+  readonly kmsIndexes: KmsIndexes;
   readonly #options: ProcessKeysOptions;
   #closing: Promise<void> | undefined;
 
@@ -35,6 +37,7 @@ export class ProcessKeys {
       ...this.#forSealing('envelope', (policy) => this.#envelopeWriter(policy)),
       ...this.#forSealing('sealed', (policy) => this.#sessionWriter(policy)),
     ]);
+    this.kmsIndexes = new KmsIndexes(options);
     this.reading =
       options.access === 'write-only'
         ? undefined
@@ -52,13 +55,19 @@ export class ProcessKeys {
       if (this.reading === undefined) await checkPrivileges(this.#options);
       await Promise.all([
         ...this.#allPools.map((pool) => pool.refresh()),
-        ...[...policies.values()].map((policy) => this.reading?.indexKeys.warm(policy)),
+        ...[...policies.values()].map((policy) => this.#warmIndexes(policy)),
       ]);
     } catch (error) {
       // The reason of the start is worth more than that of the close.
       await this.close().catch(() => undefined);
       throw error;
     }
+  }
+
+  /** Who only reads need not search, and may have no right to. */
+  #warmIndexes(policy: Policy): Promise<void> | undefined {
+    if (policy.index.source !== 'kms') return this.reading?.indexKeys.warm(policy);
+    return this.#options.access === 'read-only' ? undefined : this.kmsIndexes.warm(policy);
   }
 
   /** No timer runs and no key is held afterwards, except by pages that are on their way. */

@@ -1,15 +1,13 @@
 /** Sealing of the rows of one statement. */
-import { blindIndexes } from '../cell/blind-index.js';
 import { knownCodec } from '../cell/codecs.js';
 import type { CellColumn } from '../cell/column.js';
 import type { DataKey } from '../cell/data-key.js';
-import type { IndexKey } from '../cell/index-key.js';
 import { maskOf } from '../cell/mask.js';
 import { sealCells } from '../cell/seal.js';
 import { isFieldSealError, QueryError, SealError } from '../errors.js';
 import type { Columns, DeclaredColumn } from './columns.js';
-import type { FieldColumn, SealedColumn, ValuesOfColumn } from './field-seal.js';
-import type { IndexKeys } from './index-keys.js';
+import type { FieldColumn, IndexValue, SealedColumn, ValuesOfColumn } from './field-seal.js';
+import type { IndexMaker, IndexMakers } from './index-makers.js';
 import type { Pool } from './pool.js';
 import type { StatementKeys } from './prepared-keys.js';
 import type { RecordKeys } from './record-keys.js';
@@ -18,8 +16,7 @@ export interface SealRowsParts {
   readonly columns: Columns;
   readonly pools: ReadonlyMap<string, Pool>;
   readonly writers: ReadonlyMap<string, RecordKeys>;
-  /** Absent where only writes are allowed: then indexes are left to be filled later. */
-  readonly indexKeys: IndexKeys | undefined;
+  readonly indexMakers: IndexMakers;
   /** Told how many cells were sealed. */
   sealed(cells: number): void;
 }
@@ -42,10 +39,10 @@ export function sealRows(
  * @throws QueryError `ERR_QUERY_NO_BLIND_INDEX`; SealError `ERR_SEAL_TYPE`, `ERR_SEAL_VALUE`.
  */
 export function searchIndexes(
-  parts: Pick<SealRowsParts, 'columns' | 'indexKeys'>,
+  parts: Pick<SealRowsParts, 'columns' | 'indexMakers'>,
   column: FieldColumn,
   value: unknown,
-): readonly Buffer[] {
+): readonly IndexValue[] {
   const declared = parts.columns.get(column);
   const where = nameOf(declared);
   if (declared.declaration.blindIndex === undefined) {
@@ -60,33 +57,33 @@ export function searchIndexes(
       `${where}: expected a value to search, got ${String(value)}; search for NULL instead.`,
     );
   }
-  if (parts.indexKeys === undefined) {
+  const makers = parts.indexMakers(column.purpose);
+  if (makers === undefined) {
     throw new QueryError(
       'ERR_QUERY_NO_BLIND_INDEX',
       `${where}: a field seal that only writes has no index key to search with; search where a reader is attached.`,
     );
   }
-  const keys = parts.indexKeys.of(column.purpose);
   const normal = normalized(declared, [value]);
-  const indexes = keys.map((key) => blindIndexes(key, declared.cells, normal)[0]!);
-  return [...indexes, ...previousIndexes(declared, keys, value, normal)];
+  const indexes = makers.map((make) => make(declared.cells, normal)[0]!);
+  return [...indexes, ...previousIndexes(declared, makers, value, normal)];
 }
 
 /** Under the older declaration of the column; none where its rows are indexed the same way. */
 function previousIndexes(
   { cells, previous }: DeclaredColumn,
-  keys: readonly IndexKey[],
+  makers: readonly IndexMaker[],
   value: unknown,
   normal: readonly unknown[],
-): readonly Buffer[] {
+): readonly IndexValue[] {
   if (previous === undefined) return [];
   const { cells: before, revert } = previous;
   if (revert === undefined) {
     const isSame = before.entity === cells.entity && before.field === cells.field;
-    return isSame ? [] : keys.map((key) => blindIndexes(key, before, normal)[0]!);
+    return isSame ? [] : makers.map((make) => make(before, normal)[0]!);
   }
   const reverted = revertOne(before, revert as (value: unknown) => unknown, value);
-  return isUnset(reverted) ? [] : keys.map((key) => blindIndexes(key, before, [reverted])[0]!);
+  return isUnset(reverted) ? [] : makers.map((make) => make(before, [reverted])[0]!);
 }
 
 /** What `revert` throws may quote the value, so it is not passed on. */
@@ -161,13 +158,13 @@ function writtenMasks(
 }
 
 function writtenIndexes(
-  { indexKeys }: SealRowsParts,
+  { indexMakers }: SealRowsParts,
   declared: DeclaredColumn,
   values: readonly unknown[],
-): (Buffer | null)[] {
-  if (indexKeys === undefined) return values.map(() => null);
-  const writes = indexKeys.of(declared.policy.purpose)[0]!;
-  return blindIndexes(writes, declared.cells, normalized(declared, values));
+): (IndexValue | null)[] {
+  const makers = indexMakers(declared.policy.purpose);
+  if (makers === undefined) return values.map(() => null);
+  return makers[0]!(declared.cells, normalized(declared, values));
 }
 
 function normalized(declared: DeclaredColumn, values: readonly unknown[]): readonly unknown[] {

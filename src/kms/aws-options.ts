@@ -13,6 +13,7 @@ import {
   withDefault,
 } from '../keys/options.js';
 import { regionOfArn } from './arn.js';
+import { arnsOf, macKeyRule, type MacKeys } from './mac-keys.js';
 
 /** Options of {@link awsKms}. */
 export interface AwsKmsOptions {
@@ -29,6 +30,12 @@ export interface AwsKmsOptions {
   readonly keks: Readonly<Record<string, readonly string[]>>;
   /** Retired KEKs, per purpose: they only unwrap. */
   readonly openKeks?: Readonly<Record<string, readonly string[]>>;
+  /**
+   * HMAC_256 keys that make the blind indexes of purposes with `index: 'kms'`, by purpose: the ARN of the key, which serves
+   * every version of the index, or an ARN for each version: `{ 1: 'arn:…', 2: 'arn:…' }`. ARNs only, since an alias that is
+   * pointed at another key would make other indexes of the same values.
+   */
+  readonly macKeys?: Readonly<Record<string, string | Readonly<Record<number, string>>>>;
   readonly timeouts?: {
     /** Milliseconds until the connection stands. Default 2,000, 1 to 60,000. */
     readonly connectMs?: number;
@@ -64,6 +71,7 @@ const OPTIONS = {
   credentials: optional(credentials),
   keks: mapOf(listOf(kekName(), 1)),
   openKeks: withDefault(mapOf(listOf(kekName())), new Map<string, readonly string[]>()),
+  macKeys: withDefault(mapOf(macKeyRule), new Map<string, MacKeys>()),
   timeouts: group({
     connectMs: withDefault(wholeNumber(1, 60_000), 2_000),
     requestMs: withDefault(wholeNumber(1, 60_000), 5_000),
@@ -83,22 +91,24 @@ export function parseAwsKmsOptions(options: AwsKmsOptions) {
   if (settings.useFipsEndpoint && settings.endpoint !== undefined) {
     throw optionError('awsKms.useFipsEndpoint', 'false where an endpoint is given', 'true');
   }
-  refuseKeksWithoutEndpoint(settings.region, settings.endpoint, [settings.keks, settings.openKeks]);
+  const { keks, openKeks, macKeys, region, endpoint } = settings;
+  const names = [...keks.values(), ...openKeks.values(), ...[...macKeys.values()].map(arnsOf)].flat();
+  refuseKeysWithoutEndpoint(region, endpoint, names);
   return settings;
 }
 
-/** A KEK of a region that no endpoint is given for would be asked for at the wrong place. */
-function refuseKeksWithoutEndpoint(
+/** A key of a region that no endpoint is given for would be asked for at the wrong place. */
+function refuseKeysWithoutEndpoint(
   region: string,
   endpoint: string | ReadonlyMap<string, string> | undefined,
-  lists: readonly ReadonlyMap<string, readonly string[]>[],
+  names: readonly string[],
 ): void {
   if (endpoint === undefined) return;
   const served = typeof endpoint === 'string' ? [region] : [...endpoint.keys()];
-  for (const name of lists.flatMap((list) => [...list.values()].flat())) {
-    const kekRegion = regionOfArn(name) ?? region;
-    if (!served.includes(kekRegion)) {
-      throw optionError('awsKms.endpoint', `a URL for each region of a KEK`, `none for ${kekRegion}`);
+  for (const name of names) {
+    const keyRegion = regionOfArn(name) ?? region;
+    if (!served.includes(keyRegion)) {
+      throw optionError('awsKms.endpoint', `a URL for each region of a key`, `none for ${keyRegion}`);
     }
   }
 }

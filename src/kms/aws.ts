@@ -1,5 +1,5 @@
 /** KEKs in AWS KMS, spoken to with the AWS SDK. */
-import { KmsError } from '../errors.js';
+import { ConfigError, KmsError } from '../errors.js';
 import type { FieldSealEvent } from '../keys/events.js';
 import type {
   EnvelopeRoot,
@@ -12,6 +12,7 @@ import type {
   WrapContext,
 } from '../keys/ports.js';
 import { isKeyArn } from './arn.js';
+import { generateMac } from './aws-macs.js';
 import { PAIR_SIZE, ROOT_SIZE } from './aws-answers.js';
 import type { KeySize } from './aws-answers.js';
 import { answerOf, AwsCalls, loadAwsSdk } from './aws-calls.js';
@@ -23,6 +24,7 @@ import type { AwsKmsOptions, AwsKmsSettings } from './aws-options.js';
 import { notDenied } from './aws-privileges.js';
 import { AwsWraps } from './aws-wraps.js';
 import { resolveWriteOnly } from './aws-write-only.js';
+import { arnOf } from './mac-keys.js';
 import { envelopeContext } from './wrap-context.js';
 
 export type { AwsCredentials, AwsKmsOptions } from './aws-options.js';
@@ -32,7 +34,7 @@ export type { AwsCredentials, AwsKmsOptions } from './aws-options.js';
  *
  * Needs the package `@aws-sdk/client-kms` and, for each KEK, kms:DescribeKey, for those in `keks` kms:GenerateDataKey
  * (and kms:GenerateDataKeyPairWithoutPlaintext for key pairs), and to open kms:Decrypt; started write-only
- * kms:GenerateDataKey alone. The SDK decodes answers through strings, which nobody can wipe; everything after that is
+ * kms:GenerateDataKey alone; for each key of `macKeys` kms:GenerateMac. The SDK decodes answers through strings, which nobody can wipe; everything after that is
  * wiped.
  * @throws ConfigError `ERR_CONFIG_OPTION`.
  */
@@ -122,6 +124,13 @@ class AwsKms implements KekProvider {
     return this.#unwrapFirst(wraps, context, PAIR_SIZE);
   }
 
+  async mac(purpose: string, version: number, message: Uint8Array): Promise<Buffer> {
+    if (this.#closed) throw closed();
+    const key = arnOf(this.#settings.macKeys.get(purpose), version);
+    if (key === undefined) throw noMacKey(purpose, version);
+    return generateMac(this.#started(), key, purpose, message);
+  }
+
   async notDenied(scope: KeyScope): Promise<readonly Privilege[]> {
     return notDenied(this.#started(), this.keks(scope.purpose), scope);
   }
@@ -194,6 +203,14 @@ function notConfigured(kek: string, purpose: string, list: string): KmsError {
   return new KmsError(
     'ERR_KMS_KEK_NOT_CONFIGURED',
     `Purpose "${purpose}": expected a KEK of awsKms ${list}, got ${got}; a wrap may only name configured KEKs.`,
+  );
+}
+
+function noMacKey(purpose: string, version: number): ConfigError {
+  return new ConfigError(
+    'ERR_CONFIG_OPTION',
+    `awsKms.macKeys.${purpose}: expected the ARN of an HMAC_256 key for version ${version} of the blind index, got none; ` +
+      "purposes with index: 'kms' have their indexes made under it.",
   );
 }
 

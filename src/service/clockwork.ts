@@ -111,7 +111,7 @@ function makeFutureKeys(view: ClockworkView): readonly Task[] {
 
 /** A version whose row is hidden must not get a second key: its blind indexes would never be found again. */
 function makeIndexKeys({ policy, keys, complete }: ClockworkView): readonly Task[] {
-  if (!complete) return [];
+  if (!complete || policy.index.source === 'kms') return [];
   const made = new Set(keys.filter((key) => key.kind === 'index').map((key) => key.version));
   return policy.index.versions
     .filter((version) => !made.has(version))

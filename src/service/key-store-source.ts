@@ -18,6 +18,7 @@ import type {
 import type { Policy } from '../keys/policy.js';
 import { CountedUsage } from './counted-usage.js';
 import { makeEnvelopeKey, openEnvelopeKey } from './envelopes.js';
+import { indexMac } from './index-macs.js';
 import { publicHalves, unwrapChosen } from './hand-out.js';
 import { loadIndexKeys, loadKeys } from './load-keys.js';
 import { assertSealed, signedList, type PublishingKeySource } from './public-key-listing.js';
@@ -161,6 +162,10 @@ class KeyStoreSource implements PublishingKeySource {
 
   openEnvelopeKey(purpose: string, kekRef: Uint8Array, wrapped: Uint8Array): Promise<Buffer> {
     return openEnvelopeKey(this.#options.kms, this.#scope(purpose).desk.scope, kekRef, wrapped);
+  }
+
+  mac(purpose: string, version: number, message: Uint8Array): Promise<Buffer> {
+    return indexMac(this.#options.kms, purpose, version, message);
   }
 
   notDenied(purpose: string): Promise<readonly Privilege[]> {

@@ -15,6 +15,7 @@ import type {
   SourceContext,
 } from '../keys/ports.js';
 import { makeEnvelopeKey, openEnvelopeKey } from './envelopes.js';
+import { indexMac } from './index-macs.js';
 
 export interface KmsSourceOptions {
   /** The KEKs. Started and closed by the source. */
@@ -34,7 +35,8 @@ const OPTIONS = {
 
 /**
  * Keys for purposes of envelope delivery. A write-only process needs GenerateDataKey alone, a read-only one Decrypt (and
- * DescribeKey for KEKs that are not named by their ARN), a process that does both all three. It has no index keys. One
+ * DescribeKey for KEKs that are not named by their ARN), a process that does both all three, and for indexes that the KMS
+ * makes (`index: 'kms'`) GenerateMac. It has no index keys of its own. One
  * source serves one field seal.
  * @throws ConfigError `ERR_CONFIG_OPTION`; `start` also for a purpose of another delivery.
  */
@@ -91,6 +93,10 @@ class KmsSource implements KeySource {
 
   openEnvelopeKey(purpose: string, kekRef: Uint8Array, wrapped: Uint8Array): Promise<Buffer> {
     return openEnvelopeKey(this.#kms, this.#scope(purpose), kekRef, wrapped);
+  }
+
+  mac(purpose: string, version: number, message: Uint8Array): Promise<Buffer> {
+    return indexMac(this.#kms, purpose, version, message);
   }
 
   notDenied(purpose: string): Promise<readonly Privilege[]> {

@@ -10,6 +10,7 @@ import type {
   Privilege,
   SourceContext,
 } from '../keys/ports.js';
+import { indexMac } from './index-macs.js';
 import { PublicKeyLists } from '../keys/public-key-list.js';
 
 export interface PublicKeySourceOptions {
@@ -121,6 +122,10 @@ class PublicKeySource implements KeySource {
 
   indexKeys(): Promise<undefined> {
     return Promise.resolve(undefined);
+  }
+
+  mac(purpose: string, version: number, message: Uint8Array): Promise<Buffer> {
+    return indexMac(undefined, purpose, version, message);
   }
 
   /** There is no KMS that could allow anything. */

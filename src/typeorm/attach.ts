@@ -11,6 +11,7 @@ import { sealingManagers } from './entity-manager.js';
 import { makeFallback } from './fallback-subscriber.js';
 import { columnInternals, internalsOf, override, type EntityManagerInternals } from './internals.js';
 import { makeOpener, ON_UNOPENABLE, type OnUnopenable } from './opener.js';
+import { makeIndexesFirst } from './pending-indexes.js';
 import { makeBuilders, sealingSelects } from './query-builders.js';
 import { selfCheck } from './self-check.js';
 import { ColumnTransformer } from './transformer.js';
@@ -106,6 +107,8 @@ export function attachFieldSeal<T extends DataSource>(
     ...parsed,
   };
   const builders = makeBuilders(context);
+  let hasPendingIndexes = false;
+  makeIndexesFirst(internals, () => hasPendingIndexes);
   const createEntityManager = internals.createEntityManager.bind(dataSource);
   const { subscriber, openLater } = makeFallback(dataSource, seal, open, resolve);
 
@@ -118,6 +121,9 @@ export function attachFieldSeal<T extends DataSource>(
   whenMetadataIsBuilt(dataSource, () => {
     columnsOf = bindColumns(dataSource, seal);
     addChecks(dataSource, columnsOf);
+    hasPendingIndexes = dataSource.entityMetadatas.some((metadata) =>
+      columnsOf(metadata).some(({ handle }) => handle.hasPendingIndexes),
+    );
     for (const metadata of dataSource.entityMetadatas) {
       for (const column of columnsOf(metadata)) {
         const cell = columnInternals(column.cell);

@@ -114,7 +114,7 @@ class IndexFiller {
           rawName: cell.databaseName,
           keyName: key.databaseName,
           rawNameOf: (column) => column.databaseName,
-          searched: false,
+          searchedBy: undefined,
         },
       ],
       rows,

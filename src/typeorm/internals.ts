@@ -2,6 +2,7 @@
  * The members of TypeORM that are reached although its types hide them, each with its reason. Nothing else in this
  * folder casts to reach a hidden member; the self-check at attach proves that they still do what is said here.
  */
+import type { PendingIndex } from '../keys/field-seal.js';
 import type { EncryptedColumn } from './encrypted-column.js';
 import type {
   DataSource,
@@ -107,8 +108,10 @@ export interface SelectSelection {
 
 /** Added by our own subclasses. */
 export interface Searching {
-  readonly searched: Set<EncryptedColumn>;
-  isSearched(column: EncryptedColumn): boolean;
+  /** Notes that rows are searched by the blind index of a column; with the indexes that are still to be made. */
+  noteSearch(column: EncryptedColumn, pending: readonly PendingIndex[]): void;
+  /** The pending ones, of a column that is searched; undefined for every other. */
+  searchedBy(column: EncryptedColumn): readonly PendingIndex[] | undefined;
 }
 
 export interface RawAndEntities {
@@ -172,12 +175,20 @@ export type BuilderClass<T> = new (source: object, queryRunner?: QueryRunner) =>
 
 /** Members of a data source that are replaced on the instance. */
 export interface DataSourceInternals {
+  /** Every statement goes through one of them, those of transactions and migrations too. */
+  createQueryRunner(mode?: 'master' | 'slave'): RunnerInternals;
   createQueryBuilder(entityOrRunner?: unknown, alias?: string, queryRunner?: QueryRunner): SelectInternals;
   /** Builds entity metadata during `initialize()`; new metadata each time. */
   buildMetadatas(): Promise<void>;
   createEntityManager(queryRunner?: QueryRunner): EntityManagerInternals;
   readonly manager: EntityManagerInternals;
   readonly subscribers: object[];
+}
+
+/** The two ways from a query runner to the driver. */
+export interface RunnerInternals {
+  query(sql: string, parameters?: unknown[], ...more: unknown[]): Promise<unknown>;
+  stream(sql: string, parameters?: unknown[], ...more: unknown[]): Promise<unknown>;
 }
 
 export interface EntityManagerInternals {

@@ -49,7 +49,7 @@ export async function openRaw<R extends object>(
   const columns = columnsOf(metadata).flatMap((column): PageColumn[] => {
     const rawName = rawNameOf(column.cell);
     if (rawName === undefined || copies[0]![rawName] === undefined) return [];
-    return [{ column, rawName, keyName: rawNameOf(column.key), rawNameOf, searched: false }];
+    return [{ column, rawName, keyName: rawNameOf(column.key), rawNameOf, searchedBy: undefined }];
   });
   await openPage(makeOpener(seal, parsed.onUnopenable), seal, columns, copies, false);
   return copies.map((copy) => unboxed(copy) as R);

@@ -1,6 +1,12 @@
 /** Opening a page: the cells of all encrypted columns in the raw rows, in one batch, before hydration sees them. */
 import { OpenError } from '../errors.js';
-import type { CellsOfColumn, FieldSealPages } from '../keys/field-seal.js';
+import {
+  isPendingIndex,
+  type CellsOfColumn,
+  type FieldSealPages,
+  type IndexValue,
+  type PendingIndex,
+} from '../keys/field-seal.js';
 import { bindingOf, type BoundColumn } from './bound-columns.js';
 import type { EncryptedColumn } from './encrypted-column.js';
 import type { ColumnMetadata, Row } from './internals.js';
@@ -22,8 +28,8 @@ export interface PageColumn {
   readonly keyName: string | undefined;
   /** Names of other columns of the same alias in a raw row; undefined for those that were not selected. */
   readonly rawNameOf: RawNameOf;
-  /** Whether rows were searched by the blind index of this column. */
-  readonly searched: boolean;
+  /** Where rows were searched by the blind index of this column: the indexes that the KMS made for it. */
+  readonly searchedBy: readonly PendingIndex[] | undefined;
 }
 
 /**
@@ -41,7 +47,7 @@ export function openPage(
   const page = columns.map((column) => cellsOf(column, rows));
   return whenReady(open(page), (opened) => {
     columns.forEach((column, i) => {
-      if (column.searched) refuseMovedIndex(seal, column, rows, opened[i]!.values);
+      if (column.searchedBy) refuseMovedIndex(seal, column, rows, opened[i]!.values);
     });
     columns.forEach(({ rawName }, i) => {
       putValues(rows, rawName, page[i]!.cells, opened[i]!.values, keepCells);
@@ -102,11 +108,12 @@ const isSet = (value: unknown): boolean => value !== null && value !== undefined
 
 /**
  * A database writer can move a blind index to another row, so that a search finds it there. The cell is authenticated,
- * so the index that belongs to its value is known.
+ * so the index that belongs to its value is known. One that the KMS makes is known for the values that were searched, and
+ * is compared in rows that have it; for the others nobody asks.
  */
 function refuseMovedIndex(
   seal: Pick<FieldSealPages, 'searchIndexes'>,
-  { column, rawNameOf }: PageColumn,
+  { column, rawNameOf, searchedBy = [] }: PageColumn,
   rows: readonly Row[],
   values: readonly unknown[],
 ): void {
@@ -117,7 +124,12 @@ function refuseMovedIndex(
     // Of a value that stayed sealed nobody knows the index.
     if (isSealed(values[at])) return;
     if (values[at] === null && stored === null) return;
-    const belongs = (index: Buffer) => stored !== null && index.equals(stored);
+    const belongs = (index: IndexValue): boolean => {
+      if (stored === null) return false;
+      if (!isPendingIndex(index)) return index.equals(stored);
+      const searched = searchedBy.find(({ bytes }) => bytes?.equals(stored) === true);
+      return searched === undefined || index.isSameAs(searched);
+    };
     if (values[at] !== null && seal.searchIndexes(column.handle, values[at]).some(belongs)) return;
     throw new OpenError(
       'ERR_OPEN_FAILED',

@@ -7,7 +7,7 @@
  * - reads: raw rows are opened page by page before hydration (`page`).
  */
 import type { DataSource, EntityMetadata, EntityTarget, ObjectLiteral, QueryRunner } from 'typeorm';
-import type { FieldSealPages } from '../keys/field-seal.js';
+import type { FieldSealPages, PendingIndex } from '../keys/field-seal.js';
 import type { ColumnsOf, EncryptedColumn } from './encrypted-column.js';
 import { refuseBeyondInsert } from './insert-only.js';
 import { insertBuilder } from './insert-builder.js';
@@ -71,20 +71,21 @@ export function makeBuilders(context: BuilderContext): Builders {
   function withFieldSeal<T extends QueryBuilderInternals>(TypeOrms: BuilderClass<T>): BuilderClass<T> {
     const Plain: BuilderClass<QueryBuilderInternals> = TypeOrms;
     class WithFieldSeal extends Plain {
-      #searched: Set<EncryptedColumn> | undefined;
+      /** Made when something is noted: most statements search no encrypted column. */
+      #searched: Map<EncryptedColumn, readonly PendingIndex[]> | undefined;
 
-      /** Made when it is first asked for: most statements search no encrypted column. */
-      get searched(): Set<EncryptedColumn> {
-        return (this.#searched ??= new Set());
+      noteSearch(column: EncryptedColumn, pending: readonly PendingIndex[]): void {
+        this.#searched ??= new Map();
+        this.#searched.set(column, [...(this.#searched.get(column) ?? []), ...pending]);
       }
 
-      isSearched(column: EncryptedColumn): boolean {
-        return this.#searched?.has(column) === true;
+      searchedBy(column: EncryptedColumn): readonly PendingIndex[] | undefined {
+        return this.#searched?.get(column);
       }
 
       override clone(): this {
         const copy = super.clone();
-        if (this.#searched) for (const column of this.#searched) (copy as WithFieldSeal).searched.add(column);
+        this.#searched?.forEach((pending, column) => (copy as WithFieldSeal).noteSearch(column, pending));
         return copy;
       }
 

@@ -1,5 +1,6 @@
 /** SELECT: where objects of find options, and pages of raw rows opened before hydration. */
 import type { DataSource, EntityMetadata, QueryRunner } from 'typeorm';
+import { isPendingIndex } from '../keys/field-seal.js';
 import { whenReady, type Ready } from '../keys/ready.js';
 import type { EncryptedColumn } from './encrypted-column.js';
 import {
@@ -13,6 +14,7 @@ import {
 } from './internals.js';
 import { KeptSql } from './kept-sql.js';
 import { foundOrFail } from './not-found.js';
+import { madeIn } from './pending-indexes.js';
 import { openPage, putCellsBack, type PageColumn } from './page.js';
 import { mainMetadata, type BuilderContext } from './query-builders.js';
 import { rawNameIn, rawNames } from './raw-names.js';
@@ -39,7 +41,7 @@ export function selectBuilder(
   const kept = new KeptSql(dataSource);
 
   return class FieldSealSelectQueryBuilder extends Plain {
-    /** Filled while the SQL of a load is made. */
+    /** Set and filled while the SQL of a load is made. */
     #selected: SelectedAlias[] | undefined;
     #dropsRaw = false;
 
@@ -66,7 +68,7 @@ export function selectBuilder(
       const make = (): SelectSelection[] => super.buildEscapedEntityColumnSelects(aliasName, metadata);
       if (encrypted.length === 0) return make();
       const selects = kept.selectsOf(this.expressionMap, aliasName, metadata, make);
-      const searched = encrypted.filter((column) => this.isSearched(column));
+      const searched = encrypted.filter((column) => this.searchedBy(column));
       this.#selected?.push({ alias: aliasName, columns: encrypted, searched, selects });
       const columns = encrypted.filter((column) => isBoundAtAll(column) || searched.includes(column));
       if (columns.length === 0) return selects;
@@ -110,23 +112,42 @@ export function selectBuilder(
       // by a copy that is not said to load entities, and is the only one with ids appended.
       const { queryEntity, extraAppendedAndWhereCondition: pageIds } = this.expressionMap;
       // The builder may be changed, or asked for a count, while its rows are on the way.
-      const selected: SelectedAlias[] = (this.#selected = []);
+      const selected: SelectedAlias[] = [];
       const keepCells = !this.#dropsRaw;
-      const loaded = this.#loadCells(queryRunner, (rows) =>
+      return this.#loadCells(queryRunner, selected, (rows) =>
         queryEntity || pageIds ? this.#openRows(rows, selected, keepCells) : rows,
       );
-      this.#selected = undefined;
-      return loaded;
     }
 
     /**
      * Makes the SQL before it waits. TypeORM makes a key for the query result cache of every statement, even where there
      * is no such cache.
      */
-    #loadCells(queryRunner: QueryRunner, next: (rows: Row[]) => Ready<Row[]>): Promise<Row[]> {
-      if (dataSource.queryResultCache) return super.loadRawResults(queryRunner).then(next);
-      const [sql, parameters] = this.getQueryAndParameters();
+    #loadCells(
+      queryRunner: QueryRunner,
+      selected: SelectedAlias[],
+      next: (rows: Row[]) => Ready<Row[]>,
+    ): Promise<Row[]> {
+      if (dataSource.queryResultCache) return this.#loadCached(queryRunner, selected).then(next);
+      const [sql, parameters] = this.#noting(selected, () => this.getQueryAndParameters());
       return queryRunner.query(sql, parameters, true).then(({ records }) => next(records as Row[]));
+    }
+
+    /** The cache knows a statement by its parameters as JSON, in which indexes have to stand that are made. */
+    #loadCached(queryRunner: QueryRunner, selected: SelectedAlias[]): Promise<Row[]> {
+      const load = () => this.#noting(selected, () => super.loadRawResults(queryRunner));
+      const pending = Object.values(this.expressionMap.parameters).filter(isPendingIndex);
+      return pending.length === 0 ? load() : madeIn(pending).then(load);
+    }
+
+    /** Notes in `selected` what the SQL selects that is made meanwhile. */
+    #noting<T>(selected: SelectedAlias[], makeSql: () => T): T {
+      this.#selected = selected;
+      try {
+        return makeSql();
+      } finally {
+        this.#selected = undefined;
+      }
     }
 
     #openRows(rows: Row[], selected: readonly SelectedAlias[], keepCells: boolean): Ready<Row[]> {
@@ -182,7 +203,8 @@ export function selectBuilder(
           const rawName = cell ?? rawNameOf(column.cell);
           if (rawName === undefined || row[rawName] === undefined) continue;
           const keyName = key ?? rawNameOf(column.key);
-          found.push({ column, rawName, keyName, rawNameOf, searched: searched.includes(column) });
+          const searchedBy = searched.includes(column) ? this.searchedBy(column) : undefined;
+          found.push({ column, rawName, keyName, rawNameOf, searchedBy });
         }
       }
       return found;
@@ -208,7 +230,7 @@ export function selectBuilder(
     }
 
     #indexIfSearched(column: EncryptedColumn): ColumnMetadata[] {
-      return column.index && this.isSearched(column) ? [column.index] : [];
+      return column.index && this.searchedBy(column) ? [column.index] : [];
     }
 
     /** A name of its own for a column that hydration must not see; short, since databases cut long ones. */

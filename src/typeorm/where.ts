@@ -14,18 +14,18 @@ import {
   type FindOperator,
 } from 'typeorm';
 import { QueryError } from '../errors.js';
-import type { FieldSealPages } from '../keys/field-seal.js';
+import { isPendingIndex, type FieldSealPages, type IndexValue } from '../keys/field-seal.js';
 import { findColumn, type ColumnsOf, type EncryptedColumn } from './encrypted-column.js';
 import type { Row, Searching } from './internals.js';
 import { isSealed } from './sealed.js';
 
 type Operator = FindOperator<unknown>;
 
-/** What a search needs, and what it leaves behind: the columns that were searched by their index. */
+/** What a search needs, and who is told of the columns that are searched by their index. */
 export interface Search {
   readonly seal: Pick<FieldSealPages, 'searchIndexes'>;
   readonly columnsOf: ColumnsOf;
-  readonly builder: Pick<Searching, 'searched'>;
+  readonly builder: Pick<Searching, 'noteSearch'>;
 }
 
 /** Rewrites one where object with everything nested in it. Anything but plain nesting is left to TypeORM. */
@@ -81,8 +81,8 @@ function rewriteTest(
         'Declare blindIndex: true on the field (what it shows: docs/queries-and-leakage.md), or search by another field.',
     );
   }
-  search.builder.searched.add(column);
-  return [column.index.propertyName, onIndex(search.seal, column, value)];
+  search.builder.noteSearch(column, []);
+  return [column.index.propertyName, onIndex(search, column, value)];
 }
 
 /** A fresh IsNull() or Not(IsNull()) where the value is one. */
@@ -96,7 +96,7 @@ function asNullTest(value: unknown): Operator | undefined {
 type Rewrite = (
   operator: Operator,
   onto: (value: unknown) => Operator,
-  indexes: (value: unknown) => readonly Buffer[],
+  indexes: (value: unknown) => readonly IndexValue[],
 ) => Operator;
 
 const children = (operator: Operator): readonly unknown[] => operator.value as readonly unknown[];
@@ -112,15 +112,18 @@ const REWRITES: ReadonlyMap<string, Rewrite> = new Map<string, Rewrite>([
   ['isNull', () => IsNull()],
 ]);
 
-function onIndex(seal: Search['seal'], column: EncryptedColumn, value: unknown): Operator {
+function onIndex(search: Search, column: EncryptedColumn, value: unknown): Operator {
   const indexes = (plaintext: unknown) => {
     if (plaintext === null || plaintext === undefined) {
       throw unsupported(column, String(plaintext), 'Use IsNull() to find rows without a value.');
     }
     if (isSealed(plaintext)) throw unsupported(column, 'a value that is still sealed', 'Open it first.');
-    return seal.searchIndexes(column.handle, plaintext);
+    const found = search.seal.searchIndexes(column.handle, plaintext);
+    const pending = found.filter(isPendingIndex);
+    if (pending.length > 0) search.builder.noteSearch(column, pending);
+    return found;
   };
-  const onto = (inner: unknown): Operator => onIndex(seal, column, inner);
+  const onto = (inner: unknown): Operator => onIndex(search, column, inner);
   if (!InstanceChecker.isFindOperator(value)) {
     const [first, ...others] = indexes(value);
     return others.length === 0 ? Equal(first) : In([first, ...others]);

@@ -1,5 +1,5 @@
 /** A key source that lives in memory: real keys from random roots, every call written down, faults on demand. */
-import { generateKeyPairSync, randomBytes } from 'node:crypto';
+import { createHmac, generateKeyPairSync, randomBytes } from 'node:crypto';
 import { DataKey } from '../../src/cell/data-key.js';
 import { IndexKey } from '../../src/cell/index-key.js';
 import { PublicKey } from '../../src/cell/key-pair.js';
@@ -42,6 +42,7 @@ export type Operation =
   | 'indexKeys'
   | 'makeEnvelopeKey'
   | 'openEnvelopeKey'
+  | 'mac'
   | 'notDenied'
   | 'close';
 
@@ -189,6 +190,17 @@ export class MemorySource implements KeySource {
     const lent = Buffer.from(root);
     this.lent.push(lent);
     return lent;
+  }
+
+  /** By purpose and version. */
+  readonly macKeys = new Map<string, Buffer>();
+
+  async mac(purpose: string, version: number, message: Uint8Array): Promise<Buffer> {
+    await this.#called('mac', purpose);
+    const name = `${purpose} ${version}`;
+    const key = this.macKeys.get(name) ?? randomBytes(32);
+    this.macKeys.set(name, key);
+    return createHmac('sha256', key).update(message).digest();
   }
 
   async notDenied(purpose: string): Promise<readonly Privilege[]> {

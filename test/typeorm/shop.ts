@@ -87,7 +87,7 @@ export interface ShopOptions {
   readonly clock?: Clock;
   /** In place of the real key store, to count or to break its calls. */
   readonly wrapStore?: (store: KeyStore) => KeyStore;
-  readonly kmsOptions?: Partial<AwsKmsOptions>;
+  readonly kmsOptions?: Partial<AwsKmsOptions> | ((kms: KmsEmulator) => Promise<Partial<AwsKmsOptions>>);
   readonly entities?: DataSourceOptions['entities'];
   readonly purposes?: FieldSealOptions['purposes'];
   readonly attach?: AttachOptions;
@@ -108,6 +108,7 @@ export async function openShop(options: ShopOptions = {}): Promise<Shop> {
   const places = options.beside ?? (await newPlaces(options.server));
   const { kms, database, keyDatabase } = places;
   const events: FieldSealEvent[] = [];
+  const { kmsOptions } = options;
   const store = postgresKeyStore({ connectionString: keyDatabase.url });
   const seal = await createFieldSeal({
     application: 'shop',
@@ -120,7 +121,7 @@ export async function openShop(options: ShopOptions = {}): Promise<Shop> {
         endpoint: kms.endpoint,
         credentials: kms.credentials(),
         keks: KEKS,
-        ...options.kmsOptions,
+        ...(typeof kmsOptions === 'function' ? await kmsOptions(kms) : kmsOptions),
       }),
     }),
     onEvent: (event) => events.push(event),

@@ -1,0 +1,19 @@
+/** Blind indexes at the KMS. */
+import { ConfigError } from '../errors.js';
+import type { KekProvider } from '../keys/ports.js';
+
+/** @throws KmsError; ConfigError `ERR_CONFIG_OPTION` for a provider that has no MAC keys. */
+export function indexMac(
+  kms: KekProvider | undefined,
+  purpose: string,
+  version: number,
+  message: Uint8Array,
+): Promise<Buffer> {
+  if (kms?.mac !== undefined) return kms.mac(purpose, version, message);
+  const error = new ConfigError(
+    'ERR_CONFIG_OPTION',
+    `purposes.${purpose}.index: 'kms' expects a key source whose KMS has MAC keys, such as kmsSource({ kms: awsKms({ macKeys }) }), got ` +
+      "one without; give it one, or use index: 'local' or 'later'.",
+  );
+  return Promise.reject(error);
+}

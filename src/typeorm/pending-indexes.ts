@@ -1,0 +1,47 @@
+/**
+ * Blind indexes that the KMS makes stand in statements as objects; here they are made, before the statement goes to the
+ * database. TypeORM makes its SQL without waiting, but every statement waits for its query runner.
+ */
+import { isPendingIndex, type PendingIndex } from '../keys/field-seal.js';
+import { settleAll } from '../keys/parallel.js';
+import { override, type DataSourceInternals, type RunnerInternals } from './internals.js';
+
+/** Query runners of this data source, those made while there are such indexes, send none that is still to be made. */
+export function makeIndexesFirst(dataSource: DataSourceInternals, areThere: () => boolean): void {
+  const createQueryRunner = dataSource.createQueryRunner.bind(dataSource);
+  // SQLite has one query runner, which is given out again and again.
+  const known = new WeakSet<RunnerInternals>();
+  override(dataSource, 'createQueryRunner', (mode) => {
+    const runner = createQueryRunner(mode);
+    if (!areThere() || known.has(runner)) return runner;
+    makeIndexesOf(runner);
+    known.add(runner);
+    return runner;
+  });
+}
+
+function makeIndexesOf(runner: RunnerInternals): void {
+  for (const method of ['query', 'stream'] as const) {
+    const send = runner[method].bind(runner);
+    override(runner, method, (sql, parameters, ...more) =>
+      parameters?.some(isPendingIndex) === true
+        ? madeIn(parameters).then((made) => send(sql, made, ...more))
+        : send(sql, parameters, ...more),
+    );
+  }
+}
+
+/**
+ * The parameters with the bytes of all indexes. One KMS call for each, eight at a time.
+ * @throws what the first one throws that cannot be made; KmsError, KeyError, ConfigError.
+ */
+export async function madeIn(parameters: readonly unknown[]): Promise<unknown[]> {
+  const pending = [...new Set(parameters.filter(isPendingIndex))];
+  const settled = await settleAll(pending, (index) => index.make());
+  for (const one of settled) if (one.status === 'rejected') throw one.reason;
+  return parameters.map((parameter) => (isPendingIndex(parameter) ? bytesOf(parameter) : parameter));
+}
+
+function bytesOf({ bytes }: PendingIndex): Buffer {
+  return bytes!;
+}
