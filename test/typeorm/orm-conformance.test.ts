@@ -11,7 +11,7 @@ import {
   type FindOptionsWhere,
   type ObjectLiteral,
 } from 'typeorm';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
   ormConformance,
   type CardRow,
@@ -23,20 +23,28 @@ import {
 } from '../../src/testing/orm-conformance.js';
 import { Card, Customer, EveryType } from './entities.js';
 import { isAbleTo } from './limits.js';
-import { openShop, type Shop } from './shop.js';
+import { KMS_INDEXES, openShop, type Shop, type ShopOptions } from './shop.js';
 
 const keepsIds = isAbleTo('objects that keep their ids when several are inserted');
 
 let shop: Shop;
-beforeAll(async () => (shop = await openShop()));
-afterAll(() => shop.close());
 
-test.each(ormConformance.map(({ row, name, run }) => [row, name, run] as const))(
-  '%i %s',
-  (_row, _name, run) => run(emptyTables),
-);
+/** By who makes the blind indexes. */
+describe.each<[string, ShopOptions]>([
+  ['keys of the key store', {}],
+  ['the KMS', KMS_INDEXES],
+])('with indexes made by %s', (_by, options) => {
+  beforeAll(async () => (shop = await openShop(options)));
+  afterAll(() => shop.close());
+
+  test.each(ormConformance.map(({ row, name, run }) => [row, name, run] as const))(
+    '%i %s',
+    (_row, _name, run) => run(emptyTables),
+  );
+});
 
 test('an adapter that stores values as they are does not pass', async () => {
+  shop = await openShop();
   const plain = async (): Promise<OrmFixture> => {
     const orm = await emptyTables();
     return {
@@ -46,6 +54,7 @@ test('an adapter that stores values as they are does not pass', async () => {
   };
   const [stored] = ormConformance;
   await expect(stored!.run(plain)).rejects.toThrow('pan is no cell');
+  await shop.close();
 });
 
 async function emptyTables(): Promise<OrmFixture> {

@@ -24,6 +24,7 @@ import { migrateKeyStore, postgresKeyStore } from '../../src/store/postgres.js';
 import { attachFieldSeal, type AttachOptions } from '../../src/typeorm/index.js';
 import { recordKey } from '../canary.js';
 import { freshDatabase, type FreshDatabase } from '../database.js';
+import { newMacKey } from '../kms/mac-key.js';
 import { asBuffer, dialect } from './databases.js';
 import { Card, Customer, EveryType } from './entities.js';
 
@@ -102,6 +103,16 @@ export const KEKS = {
 const PURPOSES: FieldSealOptions['purposes'] = {
   'card-number': { class: 'pan', pool: { validKeys: 4, handOut: 3, futureKeys: 1 } },
   'personal-data': { pool: { validKeys: 4, handOut: 3, futureKeys: 1 } },
+};
+
+/** Blind indexes of both purposes are made by the KMS. */
+export const KMS_INDEXES: Pick<ShopOptions, 'purposes' | 'kmsOptions'> = {
+  purposes: Object.fromEntries(
+    Object.entries(PURPOSES).map(([purpose, options]) => [purpose, { ...options, index: 'kms' }]),
+  ),
+  kmsOptions: async (kms) => ({
+    macKeys: { 'card-number': await newMacKey(kms), 'personal-data': await newMacKey(kms) },
+  }),
 };
 
 export async function openShop(options: ShopOptions = {}): Promise<Shop> {
