@@ -95,7 +95,7 @@ function rightsOfTier(settings: PolicySettings, tier: keyof typeof BY_PURPOSE): 
 function described({ purposes }: PolicySettings, tier: Tier, rights: readonly Right[]): readonly string[] {
   const hasKeyStore = purposes.some(({ stored }) => stored.length > 0);
   if (tier === 'web' || !hasKeyStore) return [];
-  return keysOf(rights).filter((arn) => purposes.every(({ macKey }) => macKey !== arn));
+  return keysOf(rights).filter((arn) => !purposes.some(({ macKeys }) => macKeys.includes(arn)));
 }
 
 /** IAM wants each Sid once in a document. */
@@ -122,10 +122,14 @@ function unwrapStored(settings: PolicySettings, purpose: Purpose): readonly Purp
   });
 }
 
-function blindIndex({ macKey }: Purpose): readonly PurposeRight[] {
-  if (macKey === undefined) return [];
+function blindIndex({ macKeys }: Purpose): readonly PurposeRight[] {
   const condition = { StringEquals: { 'kms:MacAlgorithm': 'HMAC_SHA_256' } };
-  return [{ sid: 'Index', actions: ['kms:GenerateMac'], keys: [macKey], condition }];
+  return when(macKeys.length > 0, {
+    sid: 'Index',
+    actions: ['kms:GenerateMac'],
+    keys: macKeys,
+    condition,
+  });
 }
 
 /**
@@ -145,7 +149,7 @@ function reEncrypt(settings: PolicySettings, purpose: Purpose): readonly Purpose
 /** Administrators manage every key and use none. MAC keys do not rotate. */
 function administration({ purposes }: PolicySettings): readonly Right[] {
   const keks = [...new Set(purposes.flatMap(({ openingKeks }) => openingKeks))];
-  const macKeys = purposes.flatMap(({ macKey }) => macKey ?? []);
+  const macKeys = purposes.flatMap((purpose) => purpose.macKeys);
   const tier = 'administrators';
   return [
     { tier, sid: 'AdministratorsManage', actions: KEY_MANAGEMENT, keys: [...keks, ...new Set(macKeys)] },

@@ -1,5 +1,6 @@
 /** The named exports `options` and `tiers` of a configuration module, as far as policy documents need them. */
 import { isKeyArn } from '../kms/arn.js';
+import { arnsOf, macKeyRule, type MacKeys } from '../kms/mac-keys.js';
 import {
   contextName,
   describeValue,
@@ -25,8 +26,8 @@ export interface Purpose extends PurposeTraits {
   readonly keks: readonly string[];
   /** Those and the retired ones, which only unwrap. */
   readonly openingKeks: readonly string[];
-  /** Present where blind indexes are made by the KMS. */
-  readonly macKey: string | undefined;
+  /** Of blind indexes that the KMS makes; empty where it does not. */
+  readonly macKeys: readonly string[];
 }
 
 export interface DatabaseRoles {
@@ -67,7 +68,7 @@ const none: ReadonlyMap<string, never> = new Map<string, never>();
 const tiersTable = {
   keks: keyArns,
   openKeks: withDefault<ReadonlyMap<string, readonly string[]>>(keyArns, none),
-  macKeys: withDefault<ReadonlyMap<string, string>>(mapOf(keyArn), none),
+  macKeys: withDefault<ReadonlyMap<string, MacKeys>>(mapOf(macKeyRule), none),
   principals: group({
     web: principals,
     payment: principals,
@@ -124,14 +125,19 @@ function withKeys(traits: PurposeTraits, tiers: Tiers): Purpose {
   const { name, index } = traits;
   const keks = tiers.keks.get(name);
   if (keks === undefined) throw optionError(`tiers.keks.${name}`, 'a list of at least 1 key ARN', 'nothing');
-  const macKey = tiers.macKeys.get(name);
-  if ((index === 'kms') !== (macKey !== undefined)) {
+  const macKeys = tiers.macKeys.get(name);
+  if ((index === 'kms') !== (macKeys !== undefined)) {
     const expected =
       index === 'kms' ? "the ARN of a MAC key, since index is 'kms'" : "nothing, since index is not 'kms'";
-    throw optionError(`tiers.macKeys.${name}`, expected, describeValue(macKey));
+    throw optionError(`tiers.macKeys.${name}`, expected, describeValue(macKeys));
   }
   const openingKeks = [...new Set([...keks, ...(tiers.openKeks.get(name) ?? [])])];
-  return { ...traits, keks: [...new Set(keks)], openingKeks, macKey };
+  return {
+    ...traits,
+    keks: [...new Set(keks)],
+    openingKeks,
+    macKeys: macKeys === undefined ? [] : arnsOf(macKeys),
+  };
 }
 
 function refuseUnknownPurposes(tiers: Tiers, purposes: readonly PurposeTraits[]): void {

@@ -38,6 +38,11 @@ describe('the settings', () => {
     ['tiers.keks', options, { ...tiers, keks: { ...tiers.keks, other: [CARD] } }],
     ['tiers.macKeys.card-number', options, { ...tiers, macKeys: { 'card-number': MAC } }],
     ['tiers.macKeys.card-number', purpose({ index: 'kms' }), tiers],
+    [
+      'tiers.macKeys.card-number.2',
+      purpose({ index: 'kms' }),
+      { ...tiers, macKeys: { 'card-number': { 1: MAC, 2: 'alias/mac' } } },
+    ],
     ['tiers.principals.web', options, principals({ web: '*' })],
     ['tiers.principals.web[0]', options, principals({ web: ['arn:aws:iam::111122223333:root'] })],
     ['tiers.principals.web', options, principals({ web: role('payment') })],

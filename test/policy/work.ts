@@ -23,7 +23,7 @@ import {
 import { awsKms } from '../../src/kms/aws.js';
 import type { KmsEmulator } from '../../src/kms/emulator/emulator.js';
 import type { Tier } from '../../src/policy/settings.js';
-import { dataKey, decrypt, generateMac, inCell, inStore, keyPair, reEncrypt, type Wrapped } from './calls.js';
+import { dataKey, decrypt, inCell, inStore, keyPair, reEncrypt, type Wrapped } from './calls.js';
 import { OPTIONS, STORED, tiersOf, type Keys } from './configuration.js';
 
 /** Wraps that were made before, when nobody was stopped. */
@@ -54,9 +54,8 @@ export async function makeWraps(sdk: KMSClient, keys: Keys): Promise<Wraps> {
 
 export const WORK: Readonly<Record<Tier, (place: Place, tier: Tier) => Promise<void>>> = {
   web: async (place, tier) => {
-    const { sdk, keys } = place;
-    await writeOnly(place, tier, 'card-number', [keys.cardA, keys.cardB]);
-    await generateMac(sdk, keys.mac);
+    const { cardA, cardB } = place.keys;
+    await writeOnly(place, tier, 'card-number', [cardA, cardB]);
   },
   payment: async (place, tier) => {
     const { sdk, keys, wraps } = place;
@@ -118,7 +117,7 @@ async function manage(sdk: KMSClient, KeyId: string, otherKey: string): Promise<
 
 /** The start of the real provider in a process that only writes, and its work. */
 async function writeOnly(
-  { kms }: Place,
+  { kms, keys }: Place,
   tier: Tier,
   purpose: string,
   keks: readonly string[],
@@ -131,12 +130,14 @@ async function writeOnly(
     endpoint,
     credentials: kms.credentials(tier),
     keks: { [purpose]: keks },
+    macKeys: tiersOf(keys).macKeys,
   });
   try {
     await provider.startWriteOnly([scope], () => undefined);
     if ((await provider.notDenied(scope)).length > 0)
       throw new Error('The web tier may open what it writes.');
     for (const kek of keks) await provider.generateEnvelope(kek, scope);
+    await provider.mac!(purpose, 1, Buffer.from('a value'));
   } finally {
     await provider.close();
   }
