@@ -23,12 +23,32 @@ const REFUSED: readonly (readonly [name: string, change: object, message: RegExp
       endpoint: 'https://vpce.example.com',
       keks: { 'card-number': ['arn:aws:kms:eu-west-1:111111111111:key/abc'] },
     },
-    /a URL for each region of a KEK, got none for eu-west-1/,
+    /a URL for each region of a key, got none for eu-west-1/,
   ],
   [
     'FIPS with an endpoint',
     { useFipsEndpoint: true, endpoint: 'https://vpce.example.com' },
     /awsKms\.useFipsEndpoint/,
+  ],
+  [
+    'a MAC key by its alias',
+    { macKeys: { 'card-number': 'alias/mac' } },
+    /awsKms\.macKeys\.card-number.*ARN of a key/,
+  ],
+  [
+    'a MAC key of one version by its alias',
+    { macKeys: { 'card-number': { 2: 'alias/mac' } } },
+    /awsKms\.macKeys\.card-number\.2/,
+  ],
+  [
+    'a MAC key in a region without endpoint',
+    {
+      endpoint: 'https://vpce.example.com',
+      macKeys: {
+        'card-number': 'arn:aws:kms:eu-west-1:111111111111:key/12345678-1234-1234-1234-123456789012',
+      },
+    },
+    /a URL for each region of a key, got none for eu-west-1/,
   ],
   ['half of the credentials', { credentials: { accessKeyId: 'AKIA' } }, /awsKms\.credentials/],
 ];
