@@ -8,6 +8,7 @@ import type { PurposeOptions } from '../../src/index.js';
 import { attachFieldSeal } from '../../src/typeorm/index.js';
 import { recordKey } from '../canary.js';
 import { freshDatabase, type FreshDatabase } from '../database.js';
+import { newMacKey } from '../kms/mac-key.js';
 import { newRole, type Role } from '../typeorm/role.js';
 import { Card } from './card.js';
 
@@ -18,8 +19,11 @@ export const KEKS: Readonly<Record<string, readonly string[]>> = {
 
 export type Purposes = Readonly<Record<string, PurposeOptions>>;
 
-export const purposesOf = (delivery: NonNullable<PurposeOptions['delivery']>): Purposes => ({
-  'card-number': { delivery, index: 'later', class: 'pan' },
+export const purposesOf = (
+  delivery: NonNullable<PurposeOptions['delivery']>,
+  index: 'later' | 'kms' = 'later',
+): Purposes => ({
+  'card-number': { delivery, index, class: 'pan' },
   'personal-data': { delivery },
 });
 
@@ -44,6 +48,10 @@ const STORED = {
 
 const STATEMENTS: Readonly<Record<string, readonly PolicyStatement[]>> = {
   web: [{ Effect: 'Allow', Action: 'kms:GenerateDataKey', Resource: '*', Condition: ENVELOPES }],
+  'indexing-web': [
+    { Effect: 'Allow', Action: 'kms:GenerateDataKey', Resource: '*', Condition: ENVELOPES },
+    { Effect: 'Allow', Action: 'kms:GenerateMac', Resource: '*' },
+  ],
   payment: [{ Effect: 'Allow', Action: 'kms:Decrypt', Resource: '*', Condition: ENVELOPES }],
   'sealed-payment': [
     { Effect: 'Allow', Action: 'kms:Decrypt', Resource: '*', Condition: STORED },
@@ -52,7 +60,7 @@ const STATEMENTS: Readonly<Record<string, readonly PolicyStatement[]>> = {
   'key-service': [{ Effect: 'Allow', Action: 'kms:*', Resource: '*' }],
 };
 
-export type Principal = 'web' | 'payment' | 'sealed-payment' | 'key-service';
+export type Principal = 'web' | 'indexing-web' | 'payment' | 'sealed-payment' | 'key-service';
 
 export interface Tiers {
   readonly kms: KmsEmulator;
@@ -86,6 +94,7 @@ export async function openTiers(): Promise<Tiers> {
   ]);
   await createTables(database);
   const arns = await arnsOf(kms);
+  const macKeys = { 'card-number': await newMacKey(kms, 'HMAC_256', 'key-service') };
   const web = await newRole(database, 'INSERT ON cards', 'SELECT (id, serial, pan_mask) ON cards');
   const payment = await newRole(database, 'SELECT, UPDATE ON cards');
   return {
@@ -95,6 +104,7 @@ export async function openTiers(): Promise<Tiers> {
       endpoint: kms.endpoint,
       credentials: kms.credentials(principal),
       keks: principal === 'payment' ? arns : KEKS,
+      macKeys,
     }),
     close: async () => {
       await web.drop();
