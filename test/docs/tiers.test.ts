@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startKmsEmulator, type KmsEmulator } from '../../src/kms/emulator/emulator.js';
 import { recordKey } from '../canary.js';
 import { freshDatabase, type FreshDatabase } from '../database.js';
+import { newMacKey } from '../kms/mac-key.js';
 import { packProject, type PackedProject } from '../package/packed-project.js';
 import { startScript } from '../support/index.mjs';
 import { blocks, readDocument, tableUnder } from './document.js';
@@ -18,9 +19,10 @@ let project: PackedProject;
 let database: FreshDatabase;
 let kms: KmsEmulator;
 let arns: readonly string[];
+let macKey: string;
 
 beforeAll(async () => {
-  const allow = (name: string, i: number, Action: string) => ({
+  const allow = (name: string, i: number, ...Action: string[]) => ({
     name,
     accessKeyId: `TIERSDOCUMENT000${i}`,
     secretAccessKey: 'a-secret-of-the-tests-only',
@@ -30,13 +32,14 @@ beforeAll(async () => {
     allow('admin', 0, 'kms:*'),
     allow('web', 1, 'kms:GenerateDataKey'),
     allow('payment', 2, 'kms:Decrypt'),
+    allow('indexing', 3, 'kms:GenerateDataKey', 'kms:GenerateMac'),
   ];
   [project, database, kms] = await Promise.all([
     packProject(),
     freshDatabase(),
     startKmsEmulator({ policy: { principals }, unsafeOnPlaintext: recordKey }),
   ]);
-  arns = await makeKeks();
+  [arns, macKey] = [await makeKeks(), await newMacKey(kms)];
   const [, tsconfig] = /```jsonc\n([\s\S]*?)```/u.exec(readDocument('getting-started.md'))!;
   await project.write('tsconfig.json', tsconfig!);
   for (const program of blocks(text, 'ts')) {
@@ -74,7 +77,7 @@ async function makeKeks(): Promise<readonly string[]> {
 }
 
 /** One of the programs, as its tier. */
-async function run(name: 'web' | 'payment'): Promise<string> {
+async function run(name: 'web' | 'payment' | 'indexing'): Promise<string> {
   const url = new URL(database.url);
   [url.username, url.password] = [`shop_${name}`, name];
   const { accessKeyId, secretAccessKey } = kms.credentials(name);
@@ -82,6 +85,7 @@ async function run(name: 'web' | 'payment'): Promise<string> {
     env: {
       [`${name.toUpperCase()}_DATABASE_URL`]: url.href,
       CARD_KEKS: arns.join(','),
+      CARD_MAC_KEY: macKey,
       AWS_ENDPOINT_URL_KMS: kms.endpoint,
       AWS_ACCESS_KEY_ID: accessKeyId,
       AWS_SECRET_ACCESS_KEY: secretAccessKey,
@@ -100,6 +104,12 @@ describe('the programs', () => {
     expect((row!.pan as Buffer)[1]! >> 4).toBe(1);
     expect(await run('payment')).toBe('charging 16 digits');
     expect(await database.query('SELECT status FROM cards')).toEqual([{ status: 'charged' }]);
+  }, 60_000);
+
+  it('have indexes made by the KMS, with the two rights of such a tier', async () => {
+    expect(await run('indexing')).toBe('indexes are made by the KMS');
+    const asked = kms.audit().flatMap(({ principal, event }) => (principal === 'indexing' ? [event] : []));
+    expect(asked.filter((event) => event === 'GenerateMac')).toHaveLength(1);
   }, 60_000);
 });
 
