@@ -8,9 +8,6 @@ import { lengthPrefixed } from './length-prefix.js';
 /** 128 bits: no two values of a table meet by chance. */
 const INDEX_BYTES = 16;
 
-/** A value that has an index. */
-type Indexed = NonNullable<unknown>;
-
 /**
  * The first 16 bytes of HMAC-SHA-256 over index version, entity, field and value, one per value; `null` for `null` and
  * `undefined`. Values are normalised already; strings are brought to normal form C here, objects are indexed with
@@ -29,10 +26,10 @@ export function blindIndexes(
 }
 
 /**
- * What is authenticated for one value, for an HMAC-SHA-256 that somebody else makes.
+ * What is authenticated for one value, which is set, for an HMAC-SHA-256 that somebody else makes.
  * @throws SealError `ERR_SEAL_TYPE`, `ERR_SEAL_VALUE`
  */
-export function indexMessage(version: number, column: CellColumn, value: Indexed): Buffer {
+export function indexMessage(version: number, column: CellColumn, value: unknown): Buffer {
   return Buffer.concat([namesOf(version, column), normalBytes(column, value)]);
 }
 
@@ -41,7 +38,7 @@ export function indexOf(mac: Buffer): Buffer {
   return mac.subarray(0, INDEX_BYTES);
 }
 
-function blindIndex(key: IndexKey, column: CellColumn, names: Buffer, value: Indexed): Buffer {
+function blindIndex(key: IndexKey, column: CellColumn, names: Buffer, value: unknown): Buffer {
   const bytes = normalBytes(column, value);
   try {
     return indexOf(key.mac(names, bytes));
@@ -54,7 +51,7 @@ function namesOf(version: number, column: CellColumn): Buffer {
   return Buffer.concat([Buffer.of(version), lengthPrefixed(column.entity, column.field)]);
 }
 
-function normalBytes(column: CellColumn, value: Indexed): Buffer {
+function normalBytes(column: CellColumn, value: unknown): Buffer {
   const normal = typeof value === 'string' ? value.normalize('NFC') : value;
   return canonicalBytes(column.codec, normal, nameOf(column));
 }

@@ -44,7 +44,7 @@ export class KmsIndexes {
     );
   }
 
-  #pending(purpose: string, version: number, column: CellColumn, value: NonNullable<unknown>): KmsIndex {
+  #pending(purpose: string, version: number, column: CellColumn, value: unknown): KmsIndex {
     const message = indexMessage(version, column, value);
     if (message.length > MAX_MESSAGE_BYTES) throw tooLong(nameOf(column), message.length);
     return new KmsIndex(message, (bytes) => this.#mac(purpose, version, bytes));

@@ -1,6 +1,6 @@
 /** Blind indexes that the KMS makes: when it is asked, for what, and what stands in a statement until then. */
 import { createHmac } from 'node:crypto';
-import { inspect } from 'node:util';
+import { format, inspect } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { KmsError } from '../../src/errors.js';
 import { isPendingIndex, type IndexValue, type PendingIndex } from '../../src/keys/field-seal.js';
@@ -84,7 +84,7 @@ describe('an index that the KMS makes', () => {
     for (const shown of [
       inspect(index, { showHidden: true, depth: 9 }),
       JSON.stringify(index),
-      String(index),
+      format('%s', index),
     ]) {
       expect(shown).toContain('PendingIndex');
       expect(shown).not.toContain('4111');

@@ -2,17 +2,7 @@
 import 'reflect-metadata';
 import { randomUUID } from 'node:crypto';
 import { inspect } from 'node:util';
-import {
-  BeforeInsert,
-  Column,
-  DataSource,
-  Entity,
-  In,
-  Not,
-  PrimaryColumn,
-  type DeepPartial,
-  type EntityTarget,
-} from 'typeorm';
+import { BeforeInsert, Column, DataSource, Entity, In, Not, PrimaryColumn } from 'typeorm';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { attachFieldSeal, Encrypted, isSealed } from '../../src/typeorm/index.js';
 import { asBuffer, dialect } from './databases.js';
@@ -125,14 +115,13 @@ describe('an index that the KMS makes', () => {
   it('keeps values unique, by inserts and by upserts', async () => {
     const debtor = await saved();
     await expect(debtors().insert(newDebtor({ pan: debtor.pan }))).rejects.toThrow(dialect.unique);
-    const changed = { ...debtor, note: 'upserted' };
-    await debtors().upsert(changed as DeepPartial<Debtor> as Debtor, ['pan']);
+    await debtors().upsert(Object.assign(debtor, { note: 'upserted' }), ['pan']);
     expect((await debtors().findBy({ pan: debtor.pan })).map(({ note }) => note)).toEqual(['upserted']);
   });
 
   it('is that of a value which a listener set while the statement was under way', async () => {
     const late = new LateDebtor();
-    await shop.dataSource.manager.insert(LateDebtor as EntityTarget<LateDebtor>, late);
+    await shop.dataSource.manager.insert(LateDebtor, late);
     const found = await shop.dataSource.manager.findOneBy(LateDebtor, { name: `Late ${late.id}` });
     expect(found).toMatchObject({ id: late.id });
   });
