@@ -1,5 +1,5 @@
 /** Keys from a KMS alone, for envelope delivery: every cell carries its data key, and there is no key store. */
-import { ConfigError, KeyError } from '../errors.js';
+import { ConfigError } from '../errors.js';
 import { objectWith, parseOptions } from '../keys/options.js';
 import type { FieldSealEvent } from '../keys/events.js';
 import type {
@@ -16,22 +16,25 @@ import type {
 } from '../keys/ports.js';
 import { makeEnvelopeKey, openEnvelopeKey } from './envelopes.js';
 import { indexMac } from './index-macs.js';
+import { notStored } from './not-stored.js';
+import { StartedOnce } from './started-once.js';
 
 export interface KmsSourceOptions {
   /** The KEKs. Started and closed by the source. */
   readonly kms: KekProvider;
 }
 
-const OPTIONS = {
-  kms: objectWith<KekProvider>('a KEK provider, such as awsKms(…)', [
-    'start',
-    'startWriteOnly',
-    'startReadOnly',
-    'generateEnvelope',
-    'unwrapEnvelope',
-    'close',
-  ]),
-};
+/** A KEK provider that makes and opens envelope keys. */
+export const envelopeKms = objectWith<KekProvider>('a KEK provider, such as awsKms(…)', [
+  'start',
+  'startWriteOnly',
+  'startReadOnly',
+  'generateEnvelope',
+  'unwrapEnvelope',
+  'close',
+]);
+
+const OPTIONS = { kms: envelopeKms };
 
 /**
  * Keys for purposes of envelope delivery. A write-only process needs GenerateDataKey alone, a read-only one Decrypt (and
@@ -61,26 +64,20 @@ const START: Readonly<Record<Access, Start>> = {
 
 class KmsSource implements KeySource {
   readonly #kms: KekProvider;
-  #context: SourceContext | undefined;
+  readonly #started = new StartedOnce();
 
   constructor(kms: KekProvider) {
     this.#kms = kms;
   }
 
   async start(context: SourceContext): Promise<void> {
-    if (this.#context !== undefined) {
-      throw new ConfigError(
-        'ERR_CONFIG_OPTION',
-        'keys: this key source was started before; make one key source for each field seal.',
-      );
-    }
-    this.#context = context;
+    this.#started.start(context);
     for (const { purpose, delivery } of context.policies.values()) {
       if (delivery !== 'envelope') throw needsKeyStore(purpose, delivery);
     }
     await START[context.access](
       this.#kms,
-      [...context.policies.keys()].map((purpose) => this.#scope(purpose)),
+      [...context.policies.keys()].map((purpose) => this.#started.scope(purpose)),
       (event) => {
         context.emit(event);
       },
@@ -88,11 +85,12 @@ class KmsSource implements KeySource {
   }
 
   makeEnvelopeKey(purpose: string): Promise<EnvelopeKey> {
-    return makeEnvelopeKey(this.#kms, this.#scope(purpose), this.#started().randomBelow);
+    const { context } = this.#started;
+    return makeEnvelopeKey(this.#kms, this.#started.scope(purpose), context.randomBelow);
   }
 
   openEnvelopeKey(purpose: string, kekRef: Uint8Array, wrapped: Uint8Array): Promise<Buffer> {
-    return openEnvelopeKey(this.#kms, this.#scope(purpose), kekRef, wrapped);
+    return openEnvelopeKey(this.#kms, this.#started.scope(purpose), kekRef, wrapped);
   }
 
   mac(purpose: string, version: number, message: Uint8Array): Promise<Buffer> {
@@ -100,7 +98,7 @@ class KmsSource implements KeySource {
   }
 
   notDenied(purpose: string): Promise<readonly Privilege[]> {
-    return this.#kms.notDenied(this.#scope(purpose));
+    return this.#kms.notDenied(this.#started.scope(purpose));
   }
 
   handOut(purpose: string): Promise<readonly HandedOutKey[]> {
@@ -111,17 +109,9 @@ class KmsSource implements KeySource {
     return Promise.reject(needsKeyStore(purpose, 'sealed'));
   }
 
-  /** A field may accept cells of other deliveries that were written before; their keys are not here. */
   load(purpose: string, fingerprints: readonly string[]): Promise<readonly LoadOutcome[]> {
-    return Promise.resolve(
-      fingerprints.map((fingerprint) => ({
-        fingerprint,
-        error: new KeyError(
-          'ERR_KEY_NOT_FOUND',
-          `Key ${fingerprint} of purpose ${purpose}: expected it in a key store, and kmsSource has none; read such cells with keyStoreSource(…).`,
-        ),
-      })),
-    );
+    const why = 'kmsSource has none; read such cells with keyStoreSource(…)';
+    return Promise.resolve(notStored(purpose, fingerprints, why));
   }
 
   indexKeys(): Promise<undefined> {
@@ -134,19 +124,6 @@ class KmsSource implements KeySource {
 
   close(): Promise<void> {
     return this.#kms.close();
-  }
-
-  #scope(purpose: string): KeyScope {
-    const { application, environment } = this.#started();
-    return { application, environment, purpose };
-  }
-
-  #started(): SourceContext {
-    if (this.#context !== undefined) return this.#context;
-    throw new ConfigError(
-      'ERR_CONFIG_OPTION',
-      'keys: this key source was not started; createFieldSeal does it.',
-    );
   }
 }
 

@@ -1,17 +1,22 @@
-/** Public keys from signed lists, for processes that only seal: no KMS, no key store, no secret of any kind. */
+/** Public keys from signed lists, for processes that only seal: no key store, no secret of any kind, and no KMS but for envelopes. */
 import { createPublicKey, KeyObject } from 'node:crypto';
-import { ConfigError, KeyError } from '../errors.js';
-import { callback, optionError, parseOptions, type OptionRule } from '../keys/options.js';
+import { ConfigError } from '../errors.js';
+import { callback, optional, optionError, parseOptions, type OptionRule } from '../keys/options.js';
+import type { Policy } from '../keys/policy.js';
 import type {
+  EnvelopeKey,
   HandedOutPublicKey,
-  KeyScope,
+  KekProvider,
   KeySource,
   LoadOutcome,
   Privilege,
   SourceContext,
 } from '../keys/ports.js';
-import { indexMac } from './index-macs.js';
 import { PublicKeyLists } from '../keys/public-key-list.js';
+import { indexMac } from './index-macs.js';
+import { envelopeKms, kmsSource } from './kms-source.js';
+import { notStored } from './not-stored.js';
+import { StartedOnce } from './started-once.js';
 
 export interface PublicKeySourceOptions {
   /**
@@ -22,6 +27,13 @@ export interface PublicKeySourceOptions {
   readonly read: (purpose: string) => Promise<string>;
   /** Ed25519, public, as a KeyObject or PEM. Belongs into the configuration, never beside the lists. */
   readonly verificationKey: KeyObject | string;
+  /**
+   * The KEKs, where the field seal has purposes of envelope delivery too; started and closed by the source. They cost what
+   * they cost with `kmsSource`: a call for each KEK at start, the privilege check, and a GenerateDataKey for each data key.
+   * Purposes of sealed delivery ask nothing of it, nor is it checked what it allows under their KEKs: give these
+   * credentials no right there. Default: none, and purposes of envelope delivery are refused.
+   */
+  readonly kms?: KekProvider;
 }
 
 const PEM = /^\s*-----BEGIN PUBLIC KEY-----/u;
@@ -40,84 +52,85 @@ const publicKeyRule: OptionRule<KeyObject> = (value, path) => {
 const OPTIONS = {
   read: callback<PublicKeySourceOptions['read']>(),
   verificationKey: publicKeyRule,
+  kms: optional(envelopeKms),
 };
 
 /**
- * Public keys for purposes of sealed delivery, in a field seal of access `'write-only'`. A list is taken when the pinned
- * key has signed it for this application, environment and purpose, when it is valid now, and when it is not older than
- * the one before; else `ERR_KEY_LIST_REFUSED`: at start nothing is sealed then, later what was taken before goes on until
- * its end. A process that starts knows no list before, so that of all valid ones it takes any. One source serves one field
- * seal.
- * @throws ConfigError `ERR_CONFIG_OPTION`; `start` also for another access or delivery.
+ * Public keys for purposes of sealed delivery, in a field seal of access `'write-only'`, and with `kms` data keys for
+ * purposes of envelope delivery beside them. A list is taken when the pinned key has signed it for this application,
+ * environment and purpose, when it is valid now, and when it is not older than the one before; else
+ * `ERR_KEY_LIST_REFUSED`: at start nothing is sealed then, later what was taken before goes on until its end. A process
+ * that starts knows no list before, so that of all valid ones it takes any. One source serves one field seal.
+ * @throws ConfigError `ERR_CONFIG_OPTION`; `start` also for another access or delivery; with `kms` KmsError as `kmsSource`.
  */
 export function publicKeySource(options: PublicKeySourceOptions): KeySource {
   return new PublicKeySource(parseOptions(OPTIONS, options, 'publicKeySource'));
 }
 
-interface ParsedOptions extends PublicKeySourceOptions {
+interface ParsedOptions {
+  readonly read: PublicKeySourceOptions['read'];
   readonly verificationKey: KeyObject;
+  readonly kms: KekProvider | undefined;
 }
 
 class PublicKeySource implements KeySource {
   readonly #options: ParsedOptions;
+  readonly #started = new StartedOnce();
   readonly #lists = new Map<string, PublicKeyLists>();
-  #context: SourceContext | undefined;
+  /** Of the purposes of envelope delivery; undefined where there may be none. */
+  readonly #envelopes: KeySource | undefined;
 
   constructor(options: ParsedOptions) {
     this.#options = options;
+    this.#envelopes = options.kms && kmsSource({ kms: options.kms });
     // A key of another kind is told of before anything starts.
     new PublicKeyLists({ application: '', environment: '', purpose: '' }, options.verificationKey);
   }
 
-  start(context: SourceContext): Promise<void> {
-    return Promise.resolve().then(() => {
-      if (this.#context !== undefined)
-        throw wrongUse('a key source of its own for each field seal', 'another');
-      if (context.access !== 'write-only')
-        throw wrongUse("access 'write-only', since public keys open nothing", `'${context.access}'`);
-      this.#context = context;
-      for (const { purpose, delivery } of context.policies.values()) {
-        if (delivery !== 'sealed') throw hasPublicKeysOnly(purpose, delivery);
-        const scope: KeyScope = {
-          application: context.application,
-          environment: context.environment,
-          purpose,
-        };
-        this.#lists.set(purpose, new PublicKeyLists(scope, this.#options.verificationKey));
-      }
-    });
+  async start(context: SourceContext): Promise<void> {
+    if (context.access !== 'write-only') throw onlyWrites(context.access);
+    this.#started.start(context);
+    const envelopes = new Map<string, Policy>();
+    for (const policy of context.policies.values()) {
+      const { purpose, delivery } = policy;
+      if (delivery === 'sealed') this.#lists.set(purpose, this.#listsOf(purpose));
+      else if (delivery === 'envelope' && this.#envelopes !== undefined) envelopes.set(purpose, policy);
+      else throw hasNoKeys(purpose, delivery);
+    }
+    await this.#envelopes?.start({ ...context, policies: envelopes });
   }
 
   async publicKeys(purpose: string): Promise<readonly HandedOutPublicKey[]> {
     const lists = this.#lists.get(purpose);
-    const context = this.#context;
-    if (lists === undefined || context === undefined) throw hasPublicKeysOnly(purpose, 'an unknown one');
-    const { keys, notAfter } = lists.take(await this.#options.read(purpose), context.clock.wall());
+    if (lists === undefined) throw hasNoKeys(purpose, 'another one');
+    const { clock } = this.#started.context;
+    const { keys, notAfter } = lists.take(await this.#options.read(purpose), clock.wall());
     return keys.map(({ key, sealUntil }) => ({ spki: key.spki, sealUntil: Math.min(sealUntil, notAfter) }));
   }
 
-  load(purpose: string, fingerprints: readonly string[]): Promise<readonly LoadOutcome[]> {
-    return Promise.resolve(
-      fingerprints.map((fingerprint) => ({
-        fingerprint,
-        error: new KeyError(
-          'ERR_KEY_NOT_FOUND',
-          `Key ${fingerprint} of purpose ${purpose}: publicKeySource has no key that opens; read with keyStoreSource(…).`,
-        ),
-      })),
-    );
+  async makeEnvelopeKey(purpose: string): Promise<EnvelopeKey> {
+    if (this.#envelopes === undefined) throw hasNoKeys(purpose, 'envelope');
+    return this.#envelopes.makeEnvelopeKey(purpose);
+  }
+
+  /** A process that only writes has nothing that opens, nor may the KMS open anything for it. */
+  async openEnvelopeKey(purpose: string, kekRef: Uint8Array, wrapped: Uint8Array): Promise<Buffer> {
+    if (this.#envelopes === undefined) throw hasNoKeys(purpose, 'envelope');
+    return this.#envelopes.openEnvelopeKey(purpose, kekRef, wrapped);
+  }
+
+  /** For a purpose with a list there is no KMS that could allow anything. */
+  async notDenied(purpose: string): Promise<readonly Privilege[]> {
+    return this.#lists.has(purpose) ? [] : ((await this.#envelopes?.notDenied(purpose)) ?? []);
   }
 
   handOut(purpose: string): Promise<never> {
-    return Promise.reject(hasPublicKeysOnly(purpose, 'pool'));
+    return Promise.reject(hasNoKeys(purpose, 'pool'));
   }
 
-  makeEnvelopeKey(purpose: string): Promise<never> {
-    return Promise.reject(hasPublicKeysOnly(purpose, 'envelope'));
-  }
-
-  openEnvelopeKey(purpose: string): Promise<never> {
-    return Promise.reject(hasPublicKeysOnly(purpose, 'envelope'));
+  load(purpose: string, fingerprints: readonly string[]): Promise<readonly LoadOutcome[]> {
+    const why = 'publicKeySource has none; read such cells with keyStoreSource(…)';
+    return Promise.resolve(notStored(purpose, fingerprints, why));
   }
 
   indexKeys(): Promise<undefined> {
@@ -125,30 +138,33 @@ class PublicKeySource implements KeySource {
   }
 
   mac(purpose: string, version: number, message: Uint8Array): Promise<Buffer> {
-    return indexMac(undefined, purpose, version, message);
-  }
-
-  /** There is no KMS that could allow anything. */
-  notDenied(): Promise<readonly Privilege[]> {
-    return Promise.resolve([]);
+    return indexMac(this.#options.kms, purpose, version, message);
   }
 
   kmsCalls(): Readonly<Record<string, number>> {
-    return {};
+    return this.#envelopes?.kmsCalls() ?? {};
   }
 
-  close(): Promise<void> {
-    return Promise.resolve();
+  async close(): Promise<void> {
+    await this.#envelopes?.close();
+  }
+
+  #listsOf(purpose: string): PublicKeyLists {
+    return new PublicKeyLists(this.#started.scope(purpose), this.#options.verificationKey);
   }
 }
 
-function wrongUse(expected: string, got: string): ConfigError {
-  return new ConfigError('ERR_CONFIG_OPTION', `keys: publicKeySource expects ${expected}, got ${got}.`);
-}
-
-function hasPublicKeysOnly(purpose: string, delivery: string): ConfigError {
+function onlyWrites(got: string): ConfigError {
   return new ConfigError(
     'ERR_CONFIG_OPTION',
-    `purposes.${purpose}.delivery: expected 'sealed' with publicKeySource, got '${delivery}'; use keyStoreSource(…) or kmsSource(…).`,
+    `keys: publicKeySource expects access 'write-only', since public keys open nothing, got '${got}'.`,
+  );
+}
+
+function hasNoKeys(purpose: string, delivery: string): ConfigError {
+  return new ConfigError(
+    'ERR_CONFIG_OPTION',
+    `purposes.${purpose}.delivery: expected 'sealed' with publicKeySource, or 'envelope' and its option kms, such as ` +
+      `awsKms(…), got '${delivery}'; add kms, or use keyStoreSource(…).`,
   );
 }

@@ -1,9 +1,14 @@
-/** A field seal that has public keys and nothing else: what a forger or replayer may give it in the place of a list. */
+/**
+ * A field seal that has public keys and nothing else: what a forger or replayer may give it in the place of a list. Then
+ * one that has a KMS besides, for purposes of envelope delivery.
+ */
 import { generateKeyPairSync, type KeyObject } from 'node:crypto';
-import { describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { PublicKey } from '../../src/cell/key-pair.js';
 import { createFieldSeal, publicKeySource, type FieldSeal, type FieldSealEvent } from '../../src/index.js';
 import type { FieldSealOptions } from '../../src/keys/create-field-seal.js';
+import { awsKms } from '../../src/kms/aws.js';
+import { startKmsEmulator, type KmsEmulator } from '../../src/kms/emulator/emulator.js';
 import { signPublicKeys, type PublicKeyList } from '../../src/keys/public-key-list.js';
 import { FakeClock, settle } from '../keys/fake-clock.js';
 import { HOUR, MINUTE, rejection, thrown } from '../keys/seal-fixture.js';
@@ -181,6 +186,7 @@ describe('publicKeySource', () => {
       'ERR_CONFIG_OPTION',
     );
     expect(error.message).toContain(`purposes.${PURPOSE}.delivery`);
+    expect(error.message).toContain('add kms');
   });
 
   it('serves one field seal', async () => {
@@ -230,5 +236,84 @@ describe('publicKeySource', () => {
     expect(await source.notDenied(PURPOSE)).toEqual([]);
     expect(await source.load(PURPOSE, ['x'])).toMatchObject([{ error: { code: 'ERR_KEY_NOT_FOUND' } }]);
     await writer.seal.close();
+  });
+});
+
+describe('publicKeySource with kms', () => {
+  const PEOPLE = 'personal-data';
+  const BOTH = { [PURPOSE]: { delivery: 'sealed' }, [PEOPLE]: { delivery: 'envelope' } } as const;
+  let emulator: KmsEmulator;
+
+  beforeAll(async () => {
+    const allow = (Action: string) => ({ Statement: [{ Effect: 'Allow' as const, Action, Resource: '*' }] });
+    const principal = (name: string, Action: string) => ({
+      ...{ name, accessKeyId: `PRINCIPALWITH${name}`, secretAccessKey: 'a-secret-of-the-tests-only' },
+      policy: allow(Action),
+    });
+    emulator = await startKmsEmulator({
+      createKeys: ['alias/pii'],
+      policy: { principals: [principal('web', 'kms:GenerateDataKey'), principal('greedy', 'kms:*')] },
+    });
+  });
+  afterAll(() => emulator.close());
+
+  function sourceOf(
+    principal = 'web',
+    keks: Record<string, readonly string[]> = { [PEOPLE]: ['alias/pii'] },
+  ) {
+    const { region, endpoint } = emulator;
+    return publicKeySource({
+      read: () => Promise.resolve(listOf()),
+      verificationKey: owner.publicKey,
+      kms: awsKms({ region, endpoint, credentials: emulator.credentials(principal), keks }),
+    });
+  }
+
+  it('seals envelopes with a call for each, and asks the KMS for nothing else', async () => {
+    const { seal } = await openWriter(undefined, { purposes: BOTH, keys: sourceOf() });
+    const before = seal.stats().kmsCalls.GenerateDataKey!;
+    await seal.sealAsync(PURPOSE, 'cards.pan', PAN);
+    expect(seal.stats().kmsCalls.GenerateDataKey).toBe(before);
+    await seal.sealAsync(PEOPLE, 'customers.name', 'Wanda');
+    expect(seal.stats().kmsCalls.GenerateDataKey).toBe(before + 1);
+    const worked = emulator.audit().filter(({ error }) => error === null);
+    for (const { event, encryptionContext } of worked)
+      expect([event, encryptionContext?.purpose]).toEqual(['GenerateDataKey', PEOPLE]);
+    await seal.close();
+  });
+
+  it('asks the KMS for nothing where no purpose is of envelope delivery', async () => {
+    const { seal } = await openWriter(undefined, { keys: sourceOf() });
+    expect(seal.stats().kmsCalls).toEqual({});
+    await seal.close();
+  });
+
+  it('refuses to start where the KMS would open what is written', async () => {
+    const keys = sourceOf('greedy');
+    await rejection(openWriter(undefined, { purposes: BOTH, keys }), 'ERR_KMS_TOO_MUCH_PRIVILEGE');
+  });
+
+  it('refuses a purpose without a KEK, and what is no KEK provider', async () => {
+    const keys = sourceOf('web', { other: ['alias/pii'] });
+    const error = await rejection(openWriter(undefined, { purposes: BOTH, keys }), 'ERR_CONFIG_OPTION');
+    expect(error.message).toContain(`awsKms.keks.${PEOPLE}`);
+    const options = { read: () => Promise.resolve(''), verificationKey: owner.publicKey, kms: {} };
+    expect(thrown(() => publicKeySource(options as never), 'ERR_CONFIG_OPTION').message).toContain(
+      'publicKeySource.kms',
+    );
+  });
+
+  it('opens nothing, and makes nothing once it is closed', async () => {
+    const source = sourceOf();
+    const { seal } = await openWriter(undefined, { purposes: BOTH, keys: source });
+    const { root, kekRef, wrapped } = await source.makeEnvelopeKey(PEOPLE);
+    root.fill(0);
+    const asked = emulator.audit().length;
+    await expect(source.openEnvelopeKey(PEOPLE, kekRef, wrapped)).rejects.toMatchObject({ name: 'KmsError' });
+    expect(emulator.audit()).toHaveLength(asked);
+    expect(await source.load(PEOPLE, ['x'])).toMatchObject([{ error: { code: 'ERR_KEY_NOT_FOUND' } }]);
+    await rejection(source.publicKeys(PEOPLE), 'ERR_CONFIG_OPTION');
+    await seal.close();
+    await rejection(source.makeEnvelopeKey(PEOPLE), 'ERR_KMS_UNAVAILABLE');
   });
 });
