@@ -60,7 +60,7 @@ export interface DeliveryPolicy {
 
 export interface IndexPolicy {
   readonly source: IndexSource;
-  /** The first writes, all are searched. */
+  /** The first writes, all are searched. Empty: there are no index keys. */
   readonly versions: readonly number[];
 }
 
@@ -118,3 +118,10 @@ export function indexRule(value: unknown, path: string): IndexPolicy {
   const isNamed = typeof value === 'string';
   return parseOptions({ source, versions: indexVersions }, isNamed ? { source: value } : value, path);
 }
+
+/** Where the policy names no index. A purpose of envelope delivery may have no key store to keep index keys in. */
+export function defaultIndex(delivery: Delivery): IndexPolicy {
+  return delivery === 'envelope' ? NO_INDEX : indexRule(undefined, 'index');
+}
+
+const NO_INDEX: IndexPolicy = Object.freeze({ source: 'local', versions: Object.freeze([]) });

@@ -29,6 +29,7 @@ export class IndexKeys {
    * @throws FieldSealError of the key source; KeyError `ERR_KEY_NOT_FOUND`, `ERR_KEY_COMMITMENT`, `ERR_CLOSED`.
    */
   async warm(policy: Policy): Promise<void> {
+    if (policy.index.versions.length === 0) return;
     const { clock, load } = this.#options;
     const what = `Index keys of purpose ${policy.purpose}`;
     const wipe = (keys: readonly UnwrappedKey[] | undefined): void => {
@@ -46,7 +47,7 @@ export class IndexKeys {
 
   /**
    * The first one writes, all are searched.
-   * @throws KeyError `ERR_KEY_NOT_FOUND` where the key source has no index keys; `ERR_CLOSED`.
+   * @throws KeyError `ERR_KEY_NOT_FOUND` where the purpose or the key source has no index keys; `ERR_CLOSED`.
    */
   of({ purpose }: Policy): readonly IndexMaker[] {
     if (this.#closed) throw closedError();
@@ -101,7 +102,8 @@ function missing(purpose: string, versions: readonly number[], got: number): Key
 function noIndexKeys(purpose: string): KeyError {
   return new KeyError(
     'ERR_KEY_NOT_FOUND',
-    `Purpose ${purpose}: a blind index needs an index key, and this key source has none; expected a source with a key ` +
-      "store, such as keyStoreSource(…), index: 'kms', or a process that is write-only with index: 'later'.",
+    `Purpose ${purpose}: a blind index needs an index key, and this process has none; expected a source with a key ` +
+      `store, such as keyStoreSource(…), and for envelope delivery purposes.${purpose}.index set to 'local' or 'later'; ` +
+      "index: 'kms'; or a process that is write-only with index: 'later'.",
   );
 }

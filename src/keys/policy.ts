@@ -2,6 +2,7 @@
 import type { Accepted } from '../cell/open.js';
 import type { Suite } from '../cell/suites.js';
 import {
+  defaultIndex,
   DELIVERIES,
   deliveryRule,
   indexRule,
@@ -82,7 +83,8 @@ export interface PurposeOptions {
    * Blind indexes. `source`: `'local'` makes them in this process, with a key from the key store; `'later'` does so too,
    * but a write-only process, which must not have that key, leaves them NULL until `fillBlindIndexes` has run; with `'kms'`
    * the KMS makes them under a MAC key that never leaves it, a call (GenerateMac) for each value written or searched.
-   * `versions`: the first writes, all are searched. Default `{ source: 'local', versions: [1] }`.
+   * `versions`: the first writes, all are searched. Default `{ source: 'local', versions: [1] }`; with envelope delivery,
+   * which needs no key store, no index keys at all.
    */
   readonly index?: IndexSource | { readonly source?: IndexSource; readonly versions?: readonly number[] };
   /** How long backups of the application's database live. Default `'35d'`. */
@@ -156,7 +158,7 @@ const purposeTable = {
     suites: optional(listOf(oneOf(SUITES), 1)),
     deliveries: optional(listOf(oneOf(DELIVERIES), 1)),
   }),
-  index: indexRule,
+  index: optional(indexRule),
   backupRetention: withDefault(duration(), 35 * DAY_MS),
   keyStoreBackupRetention: withDefault(duration(), 35 * DAY_MS),
   drain: withDefault(duration(), HOUR_MS),
@@ -218,7 +220,7 @@ function withDerivedDefaults(purpose: string, parsed: ParsedOptions<typeof purpo
       suites: parsed.accept.suites ?? Object.freeze([parsed.suite]),
       deliveries: parsed.accept.deliveries ?? Object.freeze([parsed.delivery.delivery]),
     }),
-    index: parsed.index,
+    index: parsed.index ?? defaultIndex(parsed.delivery.delivery),
     backupRetentionMs: parsed.backupRetention,
     keyStoreBackupRetentionMs: parsed.keyStoreBackupRetention,
     drainMs: parsed.drain,

@@ -8,6 +8,7 @@ import type {
   HandedOutKey,
   HandedOutPublicKey,
   KekProvider,
+  KeyScope,
   KeyStore,
   KeyUsage,
   LoadOutcome,
@@ -21,11 +22,13 @@ import { makeEnvelopeKey, openEnvelopeKey } from './envelopes.js';
 import { indexMac } from './index-macs.js';
 import { publicHalves, unwrapChosen } from './hand-out.js';
 import { loadIndexKeys, loadKeys } from './load-keys.js';
+import { notStored } from './not-stored.js';
 import { assertSealed, signedList, type PublishingKeySource } from './public-key-listing.js';
 import { watchRevocations } from './revocations.js';
 import type { ScopeDesk } from './scope-desk.js';
 import type { ScopeLedger } from './scope-ledger.js';
 import { applicationRole, keyServiceRole, type SourceRole } from './source-roles.js';
+import { StartedOnce } from './started-once.js';
 
 export interface KeyStoreSourceOptions {
   /** Where wrapped keys live. Started and closed by the source. */
@@ -68,7 +71,8 @@ const ALARMS: ReadonlySet<ErrorCode> = new Set([
  * hand-out, under the lock of the purpose, so any number of processes may manage at once.
  *
  * `start` makes the keys that an empty key store lacks (with `manage`), checks the events of every purpose from the
- * first on, and raises an alarm for every row that was changed, deleted or put back. One source serves one field seal.
+ * first on, and raises an alarm for every row that was changed, deleted or put back. A purpose that opens cells of
+ * envelope delivery alone and has no index keeps nothing in the key store. One source serves one field seal.
  * @throws ConfigError `ERR_CONFIG_OPTION`.
  */
 export function keyStoreSource(options: KeyStoreSourceOptions): PublishingKeySource {
@@ -85,8 +89,9 @@ interface OpenScope {
 
 class KeyStoreSource implements PublishingKeySource {
   readonly #options: Required<KeyStoreSourceOptions>;
+  /** Of the purposes that keep keys in the key store. */
   readonly #scopes = new Map<string, OpenScope>();
-  #context: SourceContext | undefined;
+  readonly #started = new StartedOnce();
   #closed = false;
   #stopWatching: (() => Promise<void>) | undefined;
 
@@ -95,11 +100,11 @@ class KeyStoreSource implements PublishingKeySource {
   }
 
   async start(context: SourceContext): Promise<void> {
-    if (this.#context !== undefined) throw startedTwice();
     if (context.access === 'write-only') throw notForWriters();
-    this.#context = context;
+    this.#started.start(context);
     const { store, kms } = this.#options;
-    const roles = [...context.policies.values()].map((policy) => this.#roleFor(context, policy));
+    const stored = [...context.policies.values()].filter(keepsKeys);
+    const roles = stored.map((policy) => this.#roleFor(context, policy));
     await store.start();
     await kms.start([...context.policies.keys()], (event) => {
       context.emit(event);
@@ -131,8 +136,8 @@ class KeyStoreSource implements PublishingKeySource {
 
   publicKeyList(purpose: string, signingKey: KeyObject): Promise<string> {
     return this.#alarmed(async () => {
+      assertSealed(this.#policy(purpose));
       const { desk, role, ledger } = this.#scope(purpose);
-      assertSealed(desk);
       return signedList(desk, await role.choose(ledger, 'pair'), signingKey);
     });
   }
@@ -143,25 +148,27 @@ class KeyStoreSource implements PublishingKeySource {
     kind: CellKeyKind = 'data',
   ): Promise<readonly LoadOutcome[]> {
     return this.#alarmed(async () => {
+      if (!keepsKeys(this.#policy(purpose))) return notStored(purpose, fingerprints, ENVELOPES_ALONE);
       const { desk, ledger } = this.#scope(purpose);
       return loadKeys(desk, ledger, fingerprints, kind);
     });
   }
 
-  indexKeys(purpose: string): Promise<readonly UnwrappedKey[]> {
+  indexKeys(purpose: string): Promise<readonly UnwrappedKey[] | undefined> {
     return this.#alarmed(async () => {
+      if (!keepsKeys(this.#policy(purpose))) return undefined;
       const { desk, ledger } = this.#scope(purpose);
       return loadIndexKeys(desk, ledger);
     });
   }
 
   makeEnvelopeKey(purpose: string): Promise<EnvelopeKey> {
-    const { scope, randomBelow } = this.#scope(purpose).desk;
-    return makeEnvelopeKey(this.#options.kms, scope, randomBelow);
+    const { randomBelow } = this.#started.context;
+    return makeEnvelopeKey(this.#options.kms, this.#keyScope(purpose), randomBelow);
   }
 
   openEnvelopeKey(purpose: string, kekRef: Uint8Array, wrapped: Uint8Array): Promise<Buffer> {
-    return openEnvelopeKey(this.#options.kms, this.#scope(purpose).desk.scope, kekRef, wrapped);
+    return openEnvelopeKey(this.#options.kms, this.#keyScope(purpose), kekRef, wrapped);
   }
 
   mac(purpose: string, version: number, message: Uint8Array): Promise<Buffer> {
@@ -169,7 +176,7 @@ class KeyStoreSource implements PublishingKeySource {
   }
 
   notDenied(purpose: string): Promise<readonly Privilege[]> {
-    return this.#options.kms.notDenied(this.#scope(purpose).desk.scope);
+    return this.#options.kms.notDenied(this.#keyScope(purpose));
   }
 
   kmsCalls(): Readonly<Record<string, number>> {
@@ -189,10 +196,10 @@ class KeyStoreSource implements PublishingKeySource {
   }
 
   #roleFor(context: SourceContext, policy: Policy): { readonly desk: ScopeDesk; readonly role: SourceRole } {
-    const { application, environment, clock, randomBelow } = context;
+    const { clock, randomBelow } = context;
     const { store, kms, manage, actor } = this.#options;
     const desk: ScopeDesk = {
-      scope: { application, environment, purpose: policy.purpose },
+      scope: this.#started.scope(policy.purpose),
       ...{ policy, store, kms, clock, randomBelow, actor },
       emit: (event) => {
         context.emit(event);
@@ -216,28 +223,45 @@ class KeyStoreSource implements PublishingKeySource {
       return await work();
     } catch (error) {
       if (isFieldSealError(error) && ALARMS.has(error.code)) {
-        this.#context?.emit({ type: 'alarm', code: error.code, message: error.message });
+        this.#started.context.emit({ type: 'alarm', code: error.code, message: error.message });
       }
       throw error;
     }
   }
 
+  #keyScope(purpose: string): KeyScope {
+    return this.#started.scope(this.#policy(purpose).purpose);
+  }
+
+  /** @throws ConfigError `ERR_CONFIG_OPTION` for a purpose that keeps no keys. */
   #scope(purpose: string): OpenScope {
-    if (this.#closed) throw closed();
+    this.#policy(purpose);
     const scope = this.#scopes.get(purpose);
     if (scope !== undefined) return scope;
     throw new ConfigError(
+      'ERR_CONFIG_OPTION',
+      `purposes.${purpose}.delivery: expected another one than 'envelope' for keys of the key store, where ${ENVELOPES_ALONE}.`,
+    );
+  }
+
+  #policy(purpose: string): Policy {
+    if (this.#closed) throw closed();
+    const { policies } = this.#started.context;
+    const policy = policies.get(purpose);
+    if (policy !== undefined) return policy;
+    throw new ConfigError(
       'ERR_CONFIG_PURPOSE_UNKNOWN',
-      `The key source has no purpose of this name (got ${purpose.length} characters); purposes it was started with: ${[...this.#scopes.keys()].join(', ')}.`,
+      `The key source has no purpose of this name (got ${purpose.length} characters); purposes it was started with: ${[...policies.keys()].join(', ')}.`,
     );
   }
 }
 
-function startedTwice(): ConfigError {
-  return new ConfigError(
-    'ERR_CONFIG_OPTION',
-    'keys: this key source was started before; make one key source for each field seal.',
-  );
+const ENVELOPES_ALONE =
+  'a purpose of envelope delivery has none; name the delivery of older cells in accept.deliveries';
+
+/** Where every key travels in its cell the key store holds none, and no role needs a right on any for it. */
+function keepsKeys({ accept, index }: Policy): boolean {
+  return accept.deliveries.some((delivery) => delivery !== 'envelope') || index.versions.length > 0;
 }
 
 /** The key store is read with a key that the KMS unwraps, and a write-only process may unwrap nothing. */

@@ -2,6 +2,7 @@
 import type { KeyObject } from 'node:crypto';
 import { PublicKey } from '../cell/key-pair.js';
 import { ConfigError } from '../errors.js';
+import type { Policy } from '../keys/policy.js';
 import type { KeyRecord, KeySource } from '../keys/ports.js';
 import { signPublicKeys } from '../keys/public-key-list.js';
 import { publicHalves } from './hand-out.js';
@@ -22,7 +23,7 @@ export interface PublishingKeySource extends KeySource {
 }
 
 /** @throws ConfigError `ERR_CONFIG_OPTION`. */
-export function assertSealed({ policy: { purpose, delivery } }: ScopeDesk): void {
+export function assertSealed({ purpose, delivery }: Policy): void {
   if (delivery === 'sealed') return;
   throw new ConfigError(
     'ERR_CONFIG_OPTION',

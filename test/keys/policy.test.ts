@@ -77,6 +77,14 @@ describe('the policy of a purpose', () => {
     );
   });
 
+  it('has no index keys with envelope delivery unless it names an index', () => {
+    const versionsOf = (options: object) => parsePolicy('card-number', options).index.versions;
+    expect(versionsOf({ delivery: 'envelope' })).toEqual([]);
+    for (const index of ['local', 'later', {}])
+      expect(versionsOf({ delivery: 'envelope', index })).toEqual([1]);
+    for (const delivery of ['pool', 'sealed']) expect(versionsOf({ delivery })).toEqual([1]);
+  });
+
   it('is frozen, all the way', () => {
     const policy = parsePolicy('card-number', { accept: { suites: ['aes-256-siv'] } });
     const parts = [

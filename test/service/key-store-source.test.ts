@@ -495,6 +495,44 @@ describe('with manage: false', () => {
   });
 });
 
+describe('a purpose of envelope delivery', () => {
+  const ENVELOPES = { 'personal-data': { delivery: 'envelope' } } as const;
+  const PEOPLE = { ...SCOPE, purpose: 'personal-data' };
+
+  it('keeps nothing in the key store, whether the source manages it or reads it', async () => {
+    const managing = await start({ purposes: { ...ENVELOPES, [SCOPE.purpose]: {} } });
+    expect(await census(store)).not.toEqual({});
+    expect(await census(store, PEOPLE)).toEqual({});
+    const reading = await start({ purposes: ENVELOPES, manage: false });
+    const { root, kekRef, wrapped } = await managing.source.makeEnvelopeKey(PEOPLE.purpose);
+    expect(await reading.source.openEnvelopeKey(PEOPLE.purpose, kekRef, wrapped)).toEqual(root);
+    expect(await reading.source.indexKeys(PEOPLE.purpose)).toBeUndefined();
+    expect(await reading.source.load(PEOPLE.purpose, ['x'])).toMatchObject([
+      { error: { code: 'ERR_KEY_NOT_FOUND' } },
+    ]);
+  });
+
+  it('keeps its index keys there where the policy has an index', async () => {
+    const { source } = await start({
+      purposes: { 'personal-data': { delivery: 'envelope', index: 'later' } },
+    });
+    expect(await census(store, PEOPLE)).toEqual({ 'store ENCRYPT': 1, 'index ENCRYPT': 1 });
+    const keys = await source.indexKeys(PEOPLE.purpose);
+    expect(keys).toHaveLength(1);
+    keys![0]!.root.fill(0);
+  });
+
+  it('finds its keys of before there while it accepts their cells', async () => {
+    const pooled = await start({ purposes: { 'personal-data': {} } });
+    const [key] = await pooled.source.handOut(PEOPLE.purpose, []);
+    key!.root.fill(0);
+    const both = { delivery: 'envelope', accept: { deliveries: ['envelope', 'pool'] } } as const;
+    const { source } = await start({ purposes: { 'personal-data': both }, manage: false });
+    const [loaded] = await source.load(PEOPLE.purpose, [key!.fingerprint]);
+    expect(loaded).toMatchObject({ key: { fingerprint: key!.fingerprint } });
+  });
+});
+
 describe('roots', () => {
   it('of keys that are made or proven are wiped', async () => {
     const { source, context, roots } = watched(store);
