@@ -1,14 +1,21 @@
-import { isFieldSealError } from 'fieldseal';
+import { isFieldSealError, type FieldSealEvent } from 'fieldseal';
 import { pino, type Logger } from 'pino';
 
 /** JSON lines on the standard output. */
 export function shopLogger(tier: string): Logger {
-  return pino({ base: { tier }, serializers: { err: describeError, req: describeRequest } });
+  return pino({
+    base: { tier },
+    serializers: { err: describeError, event: describeEvent, req: describeRequest },
+  });
 }
 
 /** Without the query of the address, where somebody may put anything. */
 function describeRequest({ method, url }: { readonly method: string; readonly url: string }): unknown {
   return { method, path: url.split('?', 1)[0] };
+}
+
+function describeEvent(event: FieldSealEvent): unknown {
+  return event.type === 'refresh-failed' ? { ...event, error: describeError(event.error) } : event;
 }
 
 /**
