@@ -15,6 +15,9 @@ export const options = {
   purposes: shopPurposes(CARD_DELIVERY),
 };
 
+/** With sealed delivery of cards there is a key store, and the key tier that looks after it. */
+const hasKeyStore = CARD_DELIVERY === 'sealed';
+
 /** IAM users of the local KMS, whose account is 000000000000. */
 const principal = (name: string): string => `arn:aws:iam::000000000000:user/${name}`;
 
@@ -23,9 +26,13 @@ export const tiers = {
   principals: {
     web: principal('web'),
     payment: principal('payment'),
+    // Nobody moves keys to another KEK here; who does it one day is none of the others.
+    ...(hasKeyStore && { keyService: principal('keys'), rewrap: principal('rewrap') }),
     administrators: principal('administrator'),
   },
-  database: { roles: { web: 'shop_web', payment: 'shop_payment' } },
+  database: {
+    roles: { web: 'shop_web', payment: 'shop_payment', ...(hasKeyStore && { keyService: 'shop_keys' }) },
+  },
 };
 
 /** Read for its entities only. */

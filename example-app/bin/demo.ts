@@ -2,6 +2,7 @@
 import 'reflect-metadata';
 import { killWhileCharging, showCharges } from '../lib/demo/charge.js';
 import { showDamage } from '../lib/demo/damage.js';
+import { textsOf } from '../lib/demo/deliveries.js';
 import { Stage } from '../lib/demo/stage.js';
 import { print, say } from '../lib/demo/story.js';
 import { takeOverWeb } from '../lib/demo/take-over.js';
@@ -10,19 +11,21 @@ import { registerCustomer, showRows } from '../lib/demo/write.js';
 import type { LocalShop } from '../lib/local-shop/local-shop.js';
 import { runLocalShop } from '../lib/local-shop/run.js';
 
+const { CARD_DELIVERY: cardDelivery = 'envelope' } = process.env;
+const texts = textsOf(cardDelivery);
 say(
   'Start',
-  'PostgreSQL, a local KMS and two tiers, each with its own rights as `fieldseal policy` prints them:',
+  `PostgreSQL, a local KMS and ${texts.tiers}, each with its own rights as \`fieldseal policy\` prints them:`,
 );
-const { CARD_DELIVERY: cardDelivery = 'envelope' } = process.env;
 await runLocalShop({ cardDelivery }, tell);
 // All that was started is stopped; nothing that is left may keep this process.
 process.exit();
 
 async function tell(shop: LocalShop): Promise<void> {
   const stage = await Stage.start(shop);
-  print('web tier', `process ${stage.web.pid}: GenerateDataKey; INSERT, SELECT of masks, states and ids`);
-  print('payment tier', `process ${stage.payment.pid}: Decrypt; SELECT, UPDATE of states; no port`);
+  print('web tier', `process ${stage.web.pid}: ${texts.web}`);
+  print('payment tier', `process ${stage.payment.pid}: ${texts.payment}`);
+  if (stage.keys) print('key tier', `process ${stage.keys.pid}: makes key pairs, signs the list; no port`);
   await registerCustomer(stage);
   await showRows(stage);
   await takeOverWeb(stage);

@@ -8,15 +8,16 @@ import { SimulatedAcquirer } from '../app/services/simulated-acquirer.js';
 import { shopDataSource } from '../config/data-source.js';
 import { paymentSettings } from '../config/environment.js';
 import { shopFieldSeal } from '../config/field-seal.js';
+import { paymentKeys } from '../config/key-sources.js';
+import { shopPurposes } from '../config/purposes.js';
 import { runTier } from '../config/tier.js';
 
 await runTier('payment', async (log) => {
   const settings = paymentSettings();
   const seal = await shopFieldSeal({
     access: 'read-only',
-    cardDelivery: settings.CARD_DELIVERY,
-    region: settings.AWS_REGION,
-    keks: settings.KEK_ARNS,
+    purposes: shopPurposes(settings.CARD_DELIVERY),
+    keys: paymentKeys(settings),
     onEvent: (event) => log.info({ event }, 'field seal'),
   });
   const dataSource = attachFieldSeal(shopDataSource(settings.DATABASE_URL), seal);

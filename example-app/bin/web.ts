@@ -4,6 +4,8 @@ import { attachFieldSeal } from 'fieldseal/typeorm';
 import { shopDataSource } from '../config/data-source.js';
 import { webSettings } from '../config/environment.js';
 import { shopFieldSeal } from '../config/field-seal.js';
+import { webKeys } from '../config/key-sources.js';
+import { shopPurposes } from '../config/purposes.js';
 import { runTier } from '../config/tier.js';
 import { webServer } from '../config/web-server.js';
 
@@ -11,8 +13,8 @@ await runTier('web', async (log) => {
   const settings = webSettings();
   const seal = await shopFieldSeal({
     access: 'write-only',
-    cardDelivery: settings.CARD_DELIVERY,
-    region: settings.AWS_REGION,
+    purposes: shopPurposes(settings.CARD_DELIVERY),
+    keys: webKeys(settings),
     onEvent: (event) => log.info({ event }, 'field seal'),
   });
   // The role of this tier inserts, and selects no cell: nothing is read back, and no select names a cell.

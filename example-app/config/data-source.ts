@@ -4,6 +4,7 @@ import { Charge } from '../app/models/charge.js';
 import { Customer } from '../app/models/customer.js';
 import { CreateShop1763769600000 } from '../db/migrate/1763769600000-create-shop.js';
 import { QueueCharges1763856000000 } from '../db/migrate/1763856000000-queue-charges.js';
+import { ListPublicKeys1764028800000 } from '../db/migrate/1764028800000-list-public-keys.js';
 
 /** The shop's database. Not attached yet: each tier attaches it to the field seal of its own rights. */
 export function shopDataSource(url: string): DataSource {
@@ -11,7 +12,7 @@ export function shopDataSource(url: string): DataSource {
     type: 'postgres',
     url,
     entities: [Customer, Card, Charge],
-    migrations: [CreateShop1763769600000, QueueCharges1763856000000],
+    migrations: [CreateShop1763769600000, QueueCharges1763856000000, ListPublicKeys1764028800000],
     extra: { connectionTimeoutMillis: 5_000 },
   });
 }

@@ -8,3 +8,12 @@ GRANT INSERT (id, card_id, amount_cents, created_at) ON charges TO shop_web;
 GRANT SELECT (id, card_id, amount_cents, state, created_at) ON charges TO shop_web;
 GRANT SELECT, UPDATE (state, reason) ON charges TO shop_payment;
 `;
+
+/**
+ * Rights on the lists of public keys, with sealed delivery of cards. They are signed, so whoever could write here could
+ * put no key of his own among them, but he could keep the web tier from selling: the key tier alone may.
+ */
+export const LIST_GRANTS = `
+GRANT SELECT ON public_key_lists TO shop_web;
+GRANT SELECT (purpose), INSERT, UPDATE (list) ON public_key_lists TO shop_keys;
+`;

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { canariesIn } from '@fieldseal/test-support';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { SECRETS } from '../../example-app/lib/demo/typed-in.js';
-import { isRunning, runProgram } from './run-program.js';
+import { isRunning, runProgram, type Ended } from './run-program.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -14,6 +14,16 @@ beforeAll(() => {
 
 const pidsIn = (output: string): number[] =>
   [...output.matchAll(/tier\s+process (\d+)/gu)].map(([, pid]) => Number(pid));
+
+/** It came to its end, stopped all its tiers, and printed nothing of what was typed in. */
+function expectEnd({ code, output }: Ended, tiers: number): void {
+  expect(output).toContain('Everything that was started is stopped now.');
+  expect(code).toBe(0);
+  expect(pidsIn(output)).toHaveLength(tiers);
+  expect(pidsIn(output).filter(isRunning)).toEqual([]);
+  const secrets = SECRETS.map((text) => Buffer.from(text));
+  expect(canariesIn(Buffer.from(output).toString('latin1'), secrets)).toEqual([]);
+}
 
 describe('npm run demo', () => {
   it('tells the whole story with real output', async () => {
@@ -29,17 +39,28 @@ describe('npm run demo', () => {
     expect(output).toMatch(/web\s+\+GenerateDataKey \d+, -Decrypt/u);
     expect(output).toMatch(/payment\s+\+Decrypt \d+\n/u);
     expect(output).toMatch(/seen\s+none of 9/u);
-    expect(output).toContain('Everything that was started is stopped now.');
-    expect(code).toBe(0);
-    expect(pidsIn(output)).toHaveLength(2);
-    expect(pidsIn(output).filter(isRunning)).toEqual([]);
-    const printed = Buffer.from(output).toString('latin1');
-    expect(
-      canariesIn(
-        printed,
-        SECRETS.map((text) => Buffer.from(text)),
-      ),
-    ).toEqual([]);
+    expectEnd({ code, output }, 2);
+  }, 120_000);
+
+  it('tells it with cards that are sealed to key pairs', async () => {
+    const { code, output } = await runProgram('demo', { env: { CARD_DELIVERY: 'sealed' } });
+    expect(output).toMatch(/name {5}\(cell\)\s+f511[0-9a-f]{36}…, \d+ bytes/u);
+    expect(output.match(/pan {6}\(cell\)\s+f521[0-9a-f]{36}…, 179 bytes/gu)).toHaveLength(2);
+    expect(output.match(/42501: permission denied/gu)).toHaveLength(6);
+    expect(output).toMatch(
+      /decrypt a private key\s+User: \S+\/web is not authorized to perform: kms:Decrypt/u,
+    );
+    expect(output).toMatch(/open the cards\s+ERR_KMS_DENIED: .*AccessDeniedException/u);
+    expect(output).toMatch(/•••• 1111 19\.99 EUR charged\n.*•••• 0002 19\.99 EUR declined/u);
+    expect(output).toMatch(/bookings of this charge\s+1, asked for 2 times/u);
+    expect(output.match(/failed, ERR_OPEN_FAILED/gu)).toHaveLength(2);
+    expect(output).toMatch(/web\s+\+GenerateDataKey \d+, -Decrypt/u);
+    expect(output).toMatch(/payment\s+\+DescribeKey \d+, \+Decrypt \d+\n/u);
+    expect(output).toMatch(
+      /keys\s+\+DescribeKey .*\+GenerateDataKeyPairWithoutPlaintext 18, \+Decrypt \d+\n/u,
+    );
+    expect(output).toMatch(/seen\s+none of 9/u);
+    expectEnd({ code, output }, 3);
   }, 120_000);
 
   it('stops what it started when it is interrupted', async () => {
@@ -73,22 +94,30 @@ it('does not run in production', async () => {
 }, 60_000);
 
 describe('npm run example', () => {
-  it('prints where the shop is, and ends at Ctrl-C', async () => {
-    let page: Promise<string> | undefined;
-    const { code, output } = await runProgram('example', {
-      env: { PORT: '0' },
-      onOutput: (soFar, interrupt) => {
-        const [, url] = /The shop: (http:\S+)\n/u.exec(soFar) ?? [];
-        if (url === undefined || page !== undefined) return;
-        page = fetch(url)
-          .then((response) => response.text())
-          .finally(interrupt);
-      },
-    });
-    expect(await page).toContain('<h1>Register</h1>');
-    expect(output).toContain('Interrupted');
-    expect(code).toBe(0);
-  }, 60_000);
+  it.each([
+    ['envelope', 0],
+    ['sealed', 1],
+  ])(
+    'prints where the shop is, and ends at Ctrl-C, with %s cards',
+    async (CARD_DELIVERY, keyStores) => {
+      let page: Promise<string> | undefined;
+      const { code, output } = await runProgram('example', {
+        env: { PORT: '0', CARD_DELIVERY },
+        onOutput: (soFar, interrupt) => {
+          const [, url] = /The shop: (http:\S+)\n/u.exec(soFar) ?? [];
+          if (url === undefined || page !== undefined) return;
+          page = fetch(url)
+            .then((response) => response.text())
+            .finally(interrupt);
+        },
+      });
+      expect(await page).toContain('<h1>Register</h1>');
+      expect(output.match(/Its key store, as the owner: postgres/gu) ?? []).toHaveLength(keyStores);
+      expect(output).toContain('Interrupted');
+      expect(code).toBe(0);
+    },
+    60_000,
+  );
 
   it('ends with whoever has started it', async () => {
     let url: string | undefined;

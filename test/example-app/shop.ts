@@ -7,7 +7,11 @@ import { fileURLToPath } from 'node:url';
 import { canariesIn } from '@fieldseal/test-support';
 import { DataSource } from 'typeorm';
 import { recordKey } from '../canary.js';
-import { LocalShop } from '../../example-app/lib/local-shop/local-shop.js';
+import {
+  LocalShop,
+  type LocalShopOptions,
+  type TierName,
+} from '../../example-app/lib/local-shop/local-shop.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const compiled = join(root, 'example-app/dist');
@@ -19,7 +23,7 @@ export interface TestShop {
   /** The books of the simulated acquirer. */
   readonly books: DataSource;
   /** Path of a compiled program. */
-  program(name: 'web' | 'payment'): string;
+  program(name: TierName): string;
   /** Those of the texts, and those data keys, that stand in the output of any tier or in the log of PostgreSQL, which has every statement. */
   logged(texts: readonly string[]): string[];
   /** All that was logged, as text of one character a byte. */
@@ -28,13 +32,14 @@ export interface TestShop {
 }
 
 /** PostgreSQL and KMS without tiers. The programs are built where they must be. */
-export async function openShop(): Promise<TestShop> {
+export async function openShop(options: Pick<LocalShopOptions, 'cardDelivery'> = {}): Promise<TestShop> {
   execFileSync(process.execPath, ['tools/ensure-example.mjs'], { cwd: root });
   const folder = mkdtempSync(join(tmpdir(), 'fieldseal-shop-'));
   const postgresLog = join(folder, 'postgres.log');
   writeFileSync(postgresLog, '');
   const keys: Buffer[] = [];
   const shop = await LocalShop.start({
+    ...options,
     compiled,
     postgresLog,
     unsafeOnDataKey: (bytes) => {

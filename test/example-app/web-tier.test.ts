@@ -196,6 +196,7 @@ describe('a web tier that cannot start', () => {
     ['PORT', { PORT: 'http' }, 'PORT: '],
     ['CARD_DELIVERY', { CARD_DELIVERY: 'pigeon' }, 'ERR_CONFIG_OPTION'],
     ['CARD_DELIVERY pool', { CARD_DELIVERY: 'pool' }, 'ERR_CONFIG_POOL_NOT_WRITE_ONLY'],
+    ['CARD_DELIVERY sealed', { CARD_DELIVERY: 'sealed' }, 'LIST_VERIFICATION_KEY: expected a public Ed25519'],
     ['the KMS', { AWS_ENDPOINT_URL_KMS: 'http://127.0.0.1:9' }, 'ERR_KMS_UNAVAILABLE'],
     ['the database', { DATABASE_URL: 'postgres://a:secret-word@127.0.0.1:9/shop' }, 'is the database there'],
   ])('says in one line what is wrong: %s', async (_, env, message) => {

@@ -9,8 +9,12 @@ export interface ChargeParts {
   readonly acquirer: Pick<SimulatedAcquirer, 'charge'>;
 }
 
-/** Failures of one card's wrapped key, which no later attempt mends. Others are the KMS's: the charge waits. */
+/**
+ * Failures of one card's wrapped key, or of a key pair that it invents, which no later attempt mends. Others are those of
+ * the KMS and the key store: the charge waits.
+ */
 const CARD_IS_DAMAGED: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'ERR_KEY_NOT_FOUND',
   'ERR_KMS_WRAP_REFUSED',
   'ERR_KMS_KEK_NOT_CONFIGURED',
   'ERR_KEY_COMMITMENT',

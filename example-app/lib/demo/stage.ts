@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { DataSource } from 'typeorm';
 import { shopDataSource } from '../../config/data-source.js';
 import { Browser } from '../local-shop/browser.js';
-import type { LocalShop } from '../local-shop/local-shop.js';
+import type { LocalShop, StartedTiers } from '../local-shop/local-shop.js';
 import type { TierProcess } from '../local-shop/tier-process.js';
 
 const CHARGE_TIMEOUT_MS = 15_000;
@@ -15,6 +15,7 @@ export class Stage {
   readonly owner: DataSource;
   readonly web: TierProcess;
   payment: TierProcess;
+  readonly keys: TierProcess | undefined;
   /** Address of the customer's page, as soon as there is one. */
   customerPage = '';
 
@@ -22,20 +23,15 @@ export class Stage {
     const owner = await shopDataSource(shop.databases.admin).initialize();
     // So that the log of PostgreSQL, which is searched in the end, has every statement with its parameters.
     await owner.query(`ALTER DATABASE shop SET log_statement = 'all'`);
-    const [web, payment] = await Promise.all([shop.startWeb(), shop.startPayment()]);
-    return new Stage(shop, owner, web, payment);
+    return new Stage(shop, owner, await shop.startTiers());
   }
 
-  private constructor(
-    shop: LocalShop,
-    owner: DataSource,
-    web: TierProcess & { readonly url: string },
-    payment: TierProcess,
-  ) {
+  private constructor(shop: LocalShop, owner: DataSource, { web, payment, keys }: StartedTiers) {
     this.shop = shop;
     this.owner = owner;
     this.web = web;
     this.payment = payment;
+    this.keys = keys;
     this.visitor = new Browser(web.url);
   }
 

@@ -1,16 +1,15 @@
 /** What KMS and logs have seen. */
 import { readFileSync } from 'node:fs';
 import { canariesIn } from '@fieldseal/test-support';
+import { textsOf } from './deliveries.js';
 import type { Stage } from './stage.js';
 import { print, say } from './story.js';
 import { SECRETS } from './typed-in.js';
 
 export function showKmsCalls({ shop }: Stage): void {
-  say(
-    'What the KMS was asked, by principal',
-    'The web tier makes keys, the payment tier opens them; + allowed, - denied:',
-  );
-  for (const principal of ['web', 'payment']) {
+  say('What the KMS was asked, by principal', textsOf(shop.cardDelivery).kmsCalls);
+  for (const principal of ['web', 'payment', 'keys'] as const) {
+    if (principal === 'keys' && shop.keyStore === undefined) continue;
     const counts = new Map<string, number>();
     for (const entry of shop.kms.audit()) {
       if (entry.principal !== principal) continue;

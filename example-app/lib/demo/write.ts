@@ -1,4 +1,5 @@
 /** The web tier writes. */
+import { textsOf } from './deliveries.js';
 import { CARDS, CUSTOMER } from './typed-in.js';
 import type { Stage } from './stage.js';
 import { print, say } from './story.js';
@@ -22,11 +23,8 @@ interface RawRow {
   readonly pan_mask: string;
 }
 
-export async function showRows({ owner }: Stage): Promise<void> {
-  say(
-    'The rows in the database',
-    'Cells carry their own data key, wrapped by the KMS; each record has another one.',
-  );
+export async function showRows({ owner, shop }: Stage): Promise<void> {
+  say('The rows in the database', textsOf(shop.cardDelivery).rows);
   const rows = await owner.query<RawRow[]>(
     `SELECT name, pan, pan_key, pan_mask FROM cards JOIN customers ON customers.id = customer_id ORDER BY cards.created_at`,
   );

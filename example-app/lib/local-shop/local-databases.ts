@@ -54,7 +54,7 @@ export function grantRights(admin: string, grants: string): Promise<void> {
   return execute(admin, grants, QUEUE_GRANTS);
 }
 
-async function execute(url: string, ...statements: readonly string[]): Promise<void> {
+export async function execute(url: string, ...statements: readonly string[]): Promise<void> {
   const client = new Client({ connectionString: url });
   await client.connect();
   try {
@@ -70,7 +70,7 @@ interface Login {
   readonly database: string;
 }
 
-function urlOf(server: string, { role, password, database }: Login): string {
+export function urlOf(server: string, { role, password, database }: Login): string {
   const url = new URL(server);
   url.pathname = `/${database}`;
   if (role !== undefined) url.username = role;

@@ -1,5 +1,5 @@
 /**
- * The whole shop on this machine: PostgreSQL and a KMS with the rights of each tier, and both tiers as processes. For
+ * The whole shop on this machine: PostgreSQL and a KMS with the rights of each tier, and the tiers as processes. For
  * demo, tests and a look around; in production a platform does this.
  */
 import { randomBytes } from 'node:crypto';
@@ -7,6 +7,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { startPostgres, type PostgresServer } from '@fieldseal/test-support';
 import type { KmsEmulator } from 'fieldseal/testing';
+import { createKeyStore, type LocalKeyStore } from './local-key-store.js';
 import { createDatabases, grantRights, migrate, type LocalDatabases } from './local-databases.js';
 import { kekArns, kmsEnvironment, putKeyPolicies, startLocalKms } from './local-kms.js';
 import { printedPolicies } from './printed-policies.js';
@@ -27,7 +28,17 @@ export interface LocalShopOptions {
   readonly onLine?: (tier: TierName, line: string) => void;
 }
 
-export type TierName = 'web' | 'payment';
+export type TierName = 'web' | 'payment' | 'keys';
+
+/** The web tier and the address that it listens at. */
+export type WebProcess = TierProcess & { readonly url: string };
+
+export interface StartedTiers {
+  readonly web: WebProcess;
+  readonly payment: TierProcess;
+  /** Where there is a key store. */
+  readonly keys: TierProcess | undefined;
+}
 
 const CARD_DELIVERY = 'envelope';
 const COMPILED = fileURLToPath(new URL('../..', import.meta.url));
@@ -36,8 +47,11 @@ export class LocalShop {
   readonly postgres: PostgresServer;
   readonly kms: KmsEmulator;
   readonly databases: LocalDatabases;
+  /** Where cards are sealed to key pairs. */
+  readonly keyStore: LocalKeyStore | undefined;
   /** Of the KEKs by purpose, as JSON. */
   readonly arns: string;
+  readonly cardDelivery: string;
   readonly #options: LocalShopOptions;
   readonly #tiers: TierProcess[] = [];
   #stopping: Promise<void> | undefined;
@@ -47,13 +61,14 @@ export class LocalShop {
    * nothing is still at work on what is stopped after an error.
    */
   static async start(options: LocalShopOptions = {}): Promise<LocalShop> {
+    const { cardDelivery = CARD_DELIVERY } = options;
     const kms = await startLocalKms(options.unsafeOnDataKey);
     let postgres: PostgresServer | undefined;
     try {
       const arns = JSON.stringify(await kekArns(kms));
-      const { keyPolicies, grants } = await printedPolicies(
+      const { keyPolicies, grants, keyStoreGrants } = await printedPolicies(
         path.join(options.compiled ?? COMPILED, 'fieldseal.config.js'),
-        { CARD_DELIVERY: options.cardDelivery ?? CARD_DELIVERY, KEK_ARNS: arns },
+        { CARD_DELIVERY: cardDelivery, KEK_ARNS: arns },
       );
       await putKeyPolicies(kms, keyPolicies);
       const { postgresLog: log } = options;
@@ -61,7 +76,8 @@ export class LocalShop {
       const databases = await createDatabases(postgres);
       await migrate(databases.admin);
       await grantRights(databases.admin, grants);
-      return new LocalShop(options, { postgres, kms, databases, arns });
+      const keyStore = keyStoreGrants === '' ? undefined : await createKeyStore(databases, keyStoreGrants);
+      return new LocalShop(options, { postgres, kms, databases, keyStore, arns, cardDelivery });
     } catch (error) {
       await Promise.all([kms.close(), postgres?.stop()]);
       throw error;
@@ -70,13 +86,15 @@ export class LocalShop {
 
   private constructor(
     options: LocalShopOptions,
-    parts: Pick<LocalShop, 'postgres' | 'kms' | 'databases' | 'arns'>,
+    parts: Pick<LocalShop, 'postgres' | 'kms' | 'databases' | 'keyStore' | 'arns' | 'cardDelivery'>,
   ) {
     this.#options = options;
     this.postgres = parts.postgres;
     this.kms = parts.kms;
     this.databases = parts.databases;
+    this.keyStore = parts.keyStore;
     this.arns = parts.arns;
+    this.cardDelivery = parts.cardDelivery;
   }
 
   /** Everything that the tiers wrote, those that have ended included. */
@@ -84,10 +102,14 @@ export class LocalShop {
     return this.#tiers.map((tier) => tier.output());
   }
 
-  /** @returns The process and the address that it listens at. */
-  async startWeb(
-    env: Readonly<Record<string, string>> = {},
-  ): Promise<TierProcess & { readonly url: string }> {
+  /** All that there are. The key tier first: without its list the web tier does not start. */
+  async startTiers(): Promise<StartedTiers> {
+    const keys = this.keyStore && (await this.startKeys());
+    const [web, payment] = await Promise.all([this.startWeb(), this.startPayment()]);
+    return { web, payment, keys };
+  }
+
+  async startWeb(env: Readonly<Record<string, string>> = {}): Promise<WebProcess> {
     const web = await this.#start('web', {
       DATABASE_URL: this.databases.web,
       COOKIE_SECRET: randomBytes(32).toString('hex'),
@@ -108,6 +130,10 @@ export class LocalShop {
     });
   }
 
+  startKeys(env: Readonly<Record<string, string>> = {}): Promise<TierProcess> {
+    return this.#start('keys', env);
+  }
+
   /** Ends everything; the tiers in order. May be called again. */
   stop(): Promise<void> {
     this.#stopping ??= this.#stop();
@@ -120,11 +146,16 @@ export class LocalShop {
   }
 
   async #start(name: TierName, env: Readonly<Record<string, string>>): Promise<TierProcess> {
-    const { onLine, compiled = COMPILED, cardDelivery = CARD_DELIVERY } = this.#options;
+    const { onLine, compiled = COMPILED } = this.#options;
     if (this.#stopping !== undefined) throw new Error('The shop is being stopped.');
     const tier = startTier({
       program: path.join(compiled, 'bin', `${name}.js`),
-      env: { ...kmsEnvironment(this.kms, name), CARD_DELIVERY: cardDelivery, ...env },
+      env: {
+        ...kmsEnvironment(this.kms, name),
+        CARD_DELIVERY: this.cardDelivery,
+        ...this.keyStore?.environment[name],
+        ...env,
+      },
       ...(onLine && { onLine: (line: string) => onLine(name, line) }),
     });
     this.#tiers.push(tier);

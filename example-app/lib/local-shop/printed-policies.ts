@@ -6,9 +6,14 @@ import { promisify } from 'node:util';
 export interface PrintedPolicies {
   /** By key ARN. */
   readonly keyPolicies: Readonly<Record<string, unknown>>;
-  /** SQL */
+  /** SQL, for the shop's database. */
   readonly grants: string;
+  /** SQL, for the database of the key store; empty where there is none. */
+  readonly keyStoreGrants: string;
 }
+
+/** The heading of what is to be run in another database than the rest. */
+const KEY_STORE = /^(?=-- Grants in the database of the key store)/mu;
 
 const COMMAND = fileURLToPath(new URL('cli/main.mjs', import.meta.resolve('fieldseal')));
 
@@ -25,9 +30,10 @@ export async function printedPolicies(
   config: string,
   env: Readonly<Record<'KEK_ARNS' | 'CARD_DELIVERY', string>>,
 ): Promise<PrintedPolicies> {
-  const [json, grants] = await Promise.all([print(config, 'json', env), print(config, 'sql', env)]);
+  const [json, sql] = await Promise.all([print(config, 'json', env), print(config, 'sql', env)]);
   const { keyPolicies } = JSON.parse(json) as Pick<PrintedPolicies, 'keyPolicies'>;
-  return { keyPolicies, grants };
+  const [grants = '', keyStoreGrants = ''] = sql.split(KEY_STORE);
+  return { keyPolicies, grants, keyStoreGrants };
 }
 
 async function print(config: string, format: string, env: Readonly<Record<string, string>>): Promise<string> {
