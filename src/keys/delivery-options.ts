@@ -119,6 +119,11 @@ export function indexRule(value: unknown, path: string): IndexPolicy {
   return parseOptions({ source, versions: indexVersions }, isNamed ? { source: value } : value, path);
 }
 
+/** Whether the key store holds keys to index with: not where the KMS makes the indexes, nor where there are none. */
+export function hasIndexKeys({ source, versions }: IndexPolicy): boolean {
+  return source !== 'kms' && versions.length > 0;
+}
+
 /** Where the policy names no index. A purpose of envelope delivery may have no key store to keep index keys in. */
 export function defaultIndex(delivery: Delivery): IndexPolicy {
   return delivery === 'envelope' ? NO_INDEX : indexRule(undefined, 'index');

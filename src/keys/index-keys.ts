@@ -4,6 +4,7 @@ import type { IndexKey } from '../cell/index-key.js';
 import { KeyError } from '../errors.js';
 import { admitIndexKey, refuseKey } from './admit.js';
 import { closedError } from './closed.js';
+import { hasIndexKeys } from './delivery-options.js';
 import type { IndexMaker } from './index-makers.js';
 import type { Policy } from './policy.js';
 import type { Clock, UnwrappedKey } from './ports.js';
@@ -29,7 +30,7 @@ export class IndexKeys {
    * @throws FieldSealError of the key source; KeyError `ERR_KEY_NOT_FOUND`, `ERR_KEY_COMMITMENT`, `ERR_CLOSED`.
    */
   async warm(policy: Policy): Promise<void> {
-    if (policy.index.versions.length === 0) return;
+    if (!hasIndexKeys(policy.index)) return;
     const { clock, load } = this.#options;
     const what = `Index keys of purpose ${policy.purpose}`;
     const wipe = (keys: readonly UnwrappedKey[] | undefined): void => {

@@ -2,6 +2,7 @@
  * The key service's clockwork: what is to be done with the keys of one scope now. Pure and idempotent; a table of
  * rules, to which further states and moves are added as rows. `tick.ts` performs the tasks.
  */
+import { hasIndexKeys } from '../keys/delivery-options.js';
 import type { Policy } from '../keys/policy.js';
 import type { CellKeyKind, Delivery, KeyRecord } from '../keys/ports.js';
 
@@ -111,7 +112,7 @@ function makeFutureKeys(view: ClockworkView): readonly Task[] {
 
 /** A version whose row is hidden must not get a second key: its blind indexes would never be found again. */
 function makeIndexKeys({ policy, keys, complete }: ClockworkView): readonly Task[] {
-  if (!complete || policy.index.source === 'kms') return [];
+  if (!complete || !hasIndexKeys(policy.index)) return [];
   const made = new Set(keys.filter((key) => key.kind === 'index').map((key) => key.version));
   return policy.index.versions
     .filter((version) => !made.has(version))

@@ -1,6 +1,7 @@
 /** The in-process key service: keys from a key store and a KMS, without a server in between. */
 import type { KeyObject } from 'node:crypto';
 import { ConfigError, type ErrorCode, isFieldSealError, KeyError } from '../errors.js';
+import { hasIndexKeys } from '../keys/delivery-options.js';
 import { flag, objectWith, parseOptions, text, withDefault } from '../keys/options.js';
 import type {
   CellKeyKind,
@@ -19,8 +20,8 @@ import type {
 import type { Policy } from '../keys/policy.js';
 import { CountedUsage } from './counted-usage.js';
 import { makeEnvelopeKey, openEnvelopeKey } from './envelopes.js';
-import { indexMac } from './index-macs.js';
 import { publicHalves, unwrapChosen } from './hand-out.js';
+import { indexMac } from './index-macs.js';
 import { loadIndexKeys, loadKeys } from './load-keys.js';
 import { notStored } from './not-stored.js';
 import { assertSealed, signedList, type PublishingKeySource } from './public-key-listing.js';
@@ -261,7 +262,7 @@ const ENVELOPES_ALONE =
 
 /** Where every key travels in its cell the key store holds none, and no role needs a right on any for it. */
 function keepsKeys({ accept, index }: Policy): boolean {
-  return accept.deliveries.some((delivery) => delivery !== 'envelope') || index.versions.length > 0;
+  return accept.deliveries.some((delivery) => delivery !== 'envelope') || hasIndexKeys(index);
 }
 
 /** The key store is read with a key that the KMS unwraps, and a write-only process may unwrap nothing. */

@@ -512,6 +512,11 @@ describe('a purpose of envelope delivery', () => {
     ]);
   });
 
+  it('keeps nothing there either where the KMS makes its indexes', async () => {
+    await start({ purposes: { 'personal-data': { delivery: 'envelope', index: 'kms' } } });
+    expect(await census(store, PEOPLE)).toEqual({});
+  });
+
   it('keeps its index keys there where the policy has an index', async () => {
     const { source } = await start({
       purposes: { 'personal-data': { delivery: 'envelope', index: 'later' } },
@@ -531,6 +536,11 @@ describe('a purpose of envelope delivery', () => {
     const [loaded] = await source.load(PEOPLE.purpose, [key!.fingerprint]);
     expect(loaded).toMatchObject({ key: { fingerprint: key!.fingerprint } });
   });
+});
+
+it('a purpose whose indexes the KMS makes has no index key', async () => {
+  await start({ purposes: { [SCOPE.purpose]: { index: 'kms' } } });
+  expect(Object.keys(await census(store)).filter((name) => name.startsWith('index'))).toEqual([]);
 });
 
 describe('roots', () => {
