@@ -1,5 +1,5 @@
 /** What the policy documents need to know of a purpose: how its keys are delivered, and where its index keys are. */
-import { mapOf, oneOf, withDefault, type OptionRule } from '../keys/options.js';
+import { listOf, mapOf, oneOf, optional, withDefault, type OptionRule } from '../keys/options.js';
 import { parsePolicy } from '../keys/policy.js';
 import type { Delivery, KeyKind } from '../keys/ports.js';
 
@@ -11,7 +11,10 @@ export type IndexSource = (typeof INDEX_SOURCES)[number] | 'none';
 
 export interface PurposeTraits {
   readonly name: string;
+  /** How its new cells carry their keys. */
   readonly delivery: Delivery;
+  /** Whether its fields open cells of envelope delivery. */
+  readonly opensEnvelopes: boolean;
   readonly index: IndexSource;
   /** Kinds of keys that the key store holds for the purpose; none where every key travels in its cell. */
   readonly stored: readonly KeyKind[];
@@ -35,20 +38,21 @@ const STORED_AS: Readonly<Record<Delivery, readonly Delivery[]>> = {
 /** One purpose of `options.purposes`; every other setting in it is left to createFieldSeal. @throws ConfigError. */
 export function purposeTraits(name: string, settings: unknown, path: string): PurposeTraits {
   parsePolicy(name, {}, path);
-  const { delivery, index } = settingsOf(settings, `${path}.${name}`);
+  const { delivery, accepted, index } = settingsOf(settings, `${path}.${name}`);
   const source = index ?? (delivery === 'envelope' ? 'none' : 'local');
   return {
     name,
     delivery,
+    opensEnvelopes: accepted.includes('envelope'),
     index: source,
-    stored: storedKinds(delivery, source),
-    storedAs: STORED_AS[delivery],
+    stored: storedKinds(accepted, source),
+    storedAs: [...new Set(accepted.flatMap((one) => STORED_AS[one]))].sort(),
   };
 }
 
 /** Whoever writes the index later makes it with an index key of the key store too. */
-function storedKinds(delivery: Delivery, index: IndexSource): readonly KeyKind[] {
-  const kinds = new Set(STORED[delivery]);
+function storedKinds(accepted: readonly Delivery[], index: IndexSource): readonly KeyKind[] {
+  const kinds = new Set(accepted.flatMap((delivery) => STORED[delivery]));
   if (index === 'local' || index === 'later') kinds.add('index').add('store');
   return [...kinds].sort();
 }
@@ -56,8 +60,10 @@ function storedKinds(delivery: Delivery, index: IndexSource): readonly KeyKind[]
 function settingsOf(settings: unknown, path: string) {
   const given = mapOf((value) => value)(settings ?? {}, path);
   const index = given.get('index');
+  const delivery = deliveryRule(given.get('delivery'), `${path}.delivery`);
   return {
-    delivery: deliveryRule(given.get('delivery'), `${path}.delivery`),
+    delivery,
+    accepted: [...new Set([delivery, ...(acceptRule(given.get('accept'), `${path}.accept`) ?? [])])],
     index: index === undefined ? undefined : indexRule(index, `${path}.index`),
   };
 }
@@ -69,6 +75,13 @@ const deliveryRule: OptionRule<Delivery> = (value, path) => {
   const names = typeof value === 'object' && value !== null ? Object.keys(value) : [];
   return deliveryWord(names.length === 1 ? names[0] : value, path);
 };
+
+/** `{ deliveries: ['envelope', 'pool'] }`, with what createFieldSeal reads besides. */
+const acceptRule: OptionRule<readonly Delivery[] | undefined> = (value, path) =>
+  optional(listOf(oneOf(DELIVERIES), 1))(
+    mapOf((one) => one)(value ?? {}, path).get('deliveries'),
+    `${path}.deliveries`,
+  );
 
 /** `'kms'`, or `{ source: 'kms', versions: [1] }`. */
 const indexRule: OptionRule<IndexSource> = (value, path) =>

@@ -36,7 +36,7 @@ const BY_PURPOSE: Readonly<Record<Exclude<Tier, 'administrators'>, RightsOfPurpo
     ...when(purpose.delivery !== 'pool', ...blindIndex(purpose)),
   ],
   payment: (settings, purpose) => [
-    ...when(purpose.delivery === 'envelope', {
+    ...when(purpose.opensEnvelopes, {
       sid: 'OpenCells',
       actions: ['kms:Decrypt'],
       keys: purpose.openingKeks,
@@ -47,7 +47,9 @@ const BY_PURPOSE: Readonly<Record<Exclude<Tier, 'administrators'>, RightsOfPurpo
     ...when(purpose.delivery === 'pool', ...blindIndex(purpose)),
   ],
   'key-service': (settings, purpose) => {
-    const made = purpose.stored.filter((kind) => kind !== 'pair');
+    const made = purpose.stored.filter(
+      (kind) => kind !== 'pair' && (kind !== 'data' || purpose.delivery === 'pool'),
+    );
     return [
       ...when(made.length > 0, {
         sid: 'MakeKeys',
@@ -55,7 +57,7 @@ const BY_PURPOSE: Readonly<Record<Exclude<Tier, 'administrators'>, RightsOfPurpo
         keys: purpose.keks,
         condition: inStore(settings, purpose, made),
       }),
-      ...when(purpose.stored.includes('pair'), {
+      ...when(purpose.delivery === 'sealed', {
         sid: 'MakePairs',
         // The private key never leaves the KMS in the clear.
         actions: ['kms:GenerateDataKeyPairWithoutPlaintext'],

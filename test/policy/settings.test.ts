@@ -31,6 +31,12 @@ describe('the settings', () => {
     ['options.purposes.card-number.delivery', purpose({ delivery: 'envelop' }), tiers],
     ['options.purposes.card-number.delivery', purpose({ delivery: { pool: {}, sealed: {} } }), tiers],
     ['options.purposes.card-number.index', purpose({ index: 'remote' }), tiers],
+    ['options.purposes.card-number.accept.deliveries', purpose({ accept: { deliveries: [] } }), tiers],
+    [
+      'options.purposes.card-number.accept.deliveries[0]',
+      purpose({ accept: { deliveries: ['post'] } }),
+      tiers,
+    ],
     ['options.purposes.card-number.index.source', purpose({ index: { source: 'remote' } }), tiers],
     ['tiers.keks.card-number', options, { ...tiers, keks: {} }],
     ['tiers.keks.card-number', options, { ...tiers, keks: { 'card-number': [] } }],

@@ -288,6 +288,33 @@ function without(policy: PolicyDocument, concerns: (statement: Statement) => boo
   );
 }
 
+it('lets a purpose that changed its delivery open what it sealed before, and make no more of it', async () => {
+  const purposes = {
+    reports: { delivery: 'envelope', accept: { deliveries: ['envelope', 'pool', 'sealed'] } },
+  } as const;
+  const { keks, openKeks, ...tiers } = tiersOf(account.keys);
+  const settings = parseSettings(
+    { ...OPTIONS, purposes },
+    { ...tiers, keks: { reports: keks.reports }, openKeks, macKeys: {} },
+  );
+  const setup = clientOf(await account.kms({}), SETUP);
+  const { reportsA } = account.keys;
+  const before = [
+    await dataKey(setup, reportsA, inCell('reports')),
+    await dataKey(setup, reportsA, inStore('reports', 'data')),
+    await keyPair(setup, reportsA, inStore('reports', 'pair', { delivery: 'sealed' })),
+  ];
+  const kms = await account.kms(awsDocuments(settings));
+  for (const wrap of before) expect(await nameOf(decrypt(clientOf(kms, 'payment'), wrap))).toBe('done');
+  const service = clientOf(kms, 'key-service');
+  expect(await nameOf(dataKey(service, reportsA, inStore('reports', 'store')))).toBe('done');
+  for (const made of [
+    dataKey(service, reportsA, inStore('reports', 'data')),
+    keyPair(service, reportsA, inStore('reports', 'pair', { delivery: 'sealed' })),
+  ])
+    expect(await nameOf(made)).toBe('AccessDeniedException');
+});
+
 it('gives tiers without a key store Decrypt to read and GenerateDataKey to write, and nothing besides', () => {
   const settings = parseSettings(
     { ...OPTIONS, purposes: { 'card-number': { delivery: 'envelope' } } },
