@@ -26,8 +26,7 @@ export const tiers = {
   principals: {
     web: principal('web'),
     payment: principal('payment'),
-    // Nobody moves keys to another KEK here; who does it one day is none of the others.
-    ...(hasKeyStore && { keyService: principal('keys'), rewrap: principal('rewrap') }),
+    ...(hasKeyStore && { keyService: principal('keys') }),
     administrators: principal('administrator'),
   },
   database: {

@@ -67,7 +67,9 @@ const BY_PURPOSE: Readonly<Record<Exclude<Tier, 'administrators'>, RightsOfPurpo
       ...unwrapStored(settings, purpose),
     ];
   },
-  rewrap: (settings, purpose) => when(purpose.stored.length > 0, ...reEncrypt(settings, purpose)),
+  // Not every application has one at work; without a principal nobody gets its rights.
+  rewrap: (settings, purpose) =>
+    when(settings.principals.rewrap.length > 0 && purpose.stored.length > 0, ...reEncrypt(settings, purpose)),
 };
 
 /** All rights, by tier, within a tier by purpose. */

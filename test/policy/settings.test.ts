@@ -98,6 +98,14 @@ describe('the documents', () => {
     expect(() => awsDocuments(pool)).toThrow(/^tiers\.principals\.keyService: /);
   });
 
+  it('give nobody the rights to rewrap where no principal does it', () => {
+    const { keyPolicies, identityPolicies } = awsDocuments(
+      parseSettings(purpose({}), principals({ rewrap: undefined, keyService: role('keys') })),
+    );
+    expect([...identityPolicies.keys()]).toEqual(['payment', 'key-service', 'administrators']);
+    expect(JSON.stringify([...keyPolicies])).not.toContain('ReEncrypt');
+  });
+
   it('leave out a tier without rights', () => {
     const { identityPolicies, keyPolicies } = awsDocuments(parseSettings(options, tiers));
     expect([...identityPolicies.keys()]).toEqual(['web', 'payment', 'administrators']);

@@ -82,7 +82,7 @@ async function putPrintedRights(): Promise<void> {
       keks,
       principals: {
         ...{ web: user('web'), payment: user('payment'), keyService: user('keys') },
-        ...{ rewrap: user('administrator'), administrators: user('setup') },
+        administrators: user('setup'),
       },
       database: { roles },
     },

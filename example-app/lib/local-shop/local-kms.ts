@@ -4,8 +4,8 @@ import { DescribeKeyCommand, KMSClient, PutKeyPolicyCommand } from '@aws-sdk/cli
 import { startKmsEmulator, type KmsEmulator } from 'fieldseal/testing';
 import { KEKS } from '../../config/purposes.js';
 
-/** `keys` and `rewrap` may do something where cards are sealed to key pairs. */
-export const PRINCIPALS = ['web', 'payment', 'keys', 'rewrap', 'administrator'] as const;
+/** `keys` may do something where cards are sealed to key pairs. */
+export const PRINCIPALS = ['web', 'payment', 'keys', 'administrator'] as const;
 export type PrincipalName = (typeof PRINCIPALS)[number];
 
 /** Until the key policies are put, the administrator may read what keys there are and put them. */
