@@ -1,7 +1,10 @@
 /** The shop with cards that are sealed to key pairs: three tiers as processes of their own, each with its printed rights. */
 import { createPrivateKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
+import { once } from 'node:events';
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { PublicKeyLists } from '../../example-app/app/services/public-key-lists.js';
 import { decryptStolenPair } from '../../example-app/lib/demo/stolen-key-pair.js';
 import { Browser } from '../../example-app/lib/local-shop/browser.js';
 import type { LocalKeyStore } from '../../example-app/lib/local-shop/local-key-store.js';
@@ -234,12 +237,53 @@ describe('a shop with sealed cards', () => {
   });
 });
 
+it('a connection that is lost while the list is read fails the reading and nothing else', async () => {
+  const { url, cut, close } = await throughProxy(shop.databases.web);
+  const lists = new PublicKeyLists(url);
+  await test.owner.transaction(async (locking) => {
+    await locking.query('LOCK TABLE public_key_lists');
+    const lost = expect(lists.read('card-number')).rejects.toThrow();
+    await until(async () => {
+      // On another connection: a transaction sees the activity as it was when it first looked.
+      const waiting = await test.owner.query<unknown[]>(
+        "SELECT 1 FROM pg_stat_activity WHERE usename = 'shop_web' AND wait_event_type = 'Lock'",
+      );
+      expect(waiting).toHaveLength(1);
+    });
+    cut();
+    await lost;
+  });
+  await close();
+});
+
 it('writes nothing of what was typed in, and no key, to any log', () => {
   expect(test.logs()).toContain('list published');
   const [, ...signingKey] = keyStore.environment.keys.LIST_SIGNING_KEY!.split('\n');
   expect(test.logged([...SECRETS, signingKey[0]!])).toEqual([]);
   expect(cvvIn(test.logs())).toBe(false);
 });
+
+/** A way to the database whose connections can be cut, as a network does it. */
+async function throughProxy(url: string) {
+  const database = new URL(url);
+  const { hostname, port } = database;
+  const sockets: Socket[] = [];
+  const server = createServer((socket) => {
+    sockets.push(socket);
+    const upstream = connect(Number(port), hostname);
+    for (const end of [socket, upstream]) end.on('error', () => undefined);
+    socket.pipe(upstream).pipe(socket);
+  });
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  database.port = String((server.address() as AddressInfo).port);
+  return {
+    url: database.href,
+    cut: () => {
+      for (const socket of sockets) socket.resetAndDestroy();
+    },
+    close: () => once(server.close(), 'close'),
+  };
+}
 
 async function expectDenied(url: string, sql: string): Promise<void> {
   const client = new Client({ connectionString: url });

@@ -25,6 +25,8 @@ export class PublicKeyLists {
 
   async #query<Row extends object>(sql: string, values: readonly string[]): Promise<readonly Row[]> {
     const client = new Client({ connectionString: this.#url, connectionTimeoutMillis: 5_000 });
+    // A connection that is lost is told by the query as well; without a listener it would end the process.
+    client.on('error', () => undefined);
     try {
       await client.connect();
       return (await client.query<Row>(sql, [...values])).rows;
