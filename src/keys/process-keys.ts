@@ -64,10 +64,10 @@ export class ProcessKeys {
     }
   }
 
-  /** Who only reads need not search, and may have no right to. */
+  /** Others than those who only write need not make an index, and may have no right to: readers, a key service. */
   #warmIndexes(policy: Policy): Promise<void> | undefined {
     if (policy.index.source !== 'kms') return this.reading?.indexKeys.warm(policy);
-    return this.#options.access === 'read-only' ? undefined : this.kmsIndexes.warm(policy);
+    return this.reading === undefined ? this.kmsIndexes.warm(policy) : undefined;
   }
 
   /** No timer runs and no key is held afterwards, except by pages that are on their way. */

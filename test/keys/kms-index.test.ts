@@ -132,19 +132,21 @@ describe('an index that the KMS makes', () => {
 });
 
 describe('the right to have indexes made', () => {
-  it('is proven at start for every version, by whoever writes', async () => {
-    const { source } = await bench({ index: { source: 'kms', versions: [2, 1] } });
+  const webTier = { access: 'write-only', delivery: 'envelope' } as const;
+
+  it('is proven at start for every version, by whoever only writes', async () => {
+    const { source } = await bench({ ...webTier, index: { source: 'kms', versions: [2, 1] } });
     expect(source.count('mac')).toBe(2);
     const denied = new MemorySource();
     denied.fault('mac', fail(new KmsError('ERR_KMS_DENIED', 'no')));
-    await rejection(bench({ source: denied }), 'ERR_KMS_DENIED');
+    await rejection(bench({ ...webTier, source: denied }), 'ERR_KMS_DENIED');
     expect(denied.count('close')).toBe(1);
   });
 
-  it('is not asked for by whoever reads, until it searches', async () => {
+  it.each(['read-only', 'read-write'] as const)('is not asked for at start with %s', async (access) => {
     const source = new MemorySource();
     source.fault('mac', fail(new KmsError('ERR_KMS_DENIED', 'no')));
-    const { seal } = await bench({ source, access: 'read-only' });
+    const { seal } = await bench({ source, access });
     const column = seal.column({ ...DECLARATION, blindIndex: {} });
     expect(source.count('mac')).toBe(0);
     await rejection(pending(seal.searchIndexes(column, PAN)[0]).make(), 'ERR_KMS_DENIED');
