@@ -94,11 +94,12 @@ function rightsOfTier(settings: PolicySettings, tier: keyof typeof BY_PURPOSE): 
 
 /**
  * A KEK's metadata, which `awsKms` asks for when it starts for a key store: that the key is there, enabled and of the
- * right kind. A process that only writes asks nothing, nor does one that only opens under KEKs named by ARN.
+ * right kind. A process that only writes asks nothing, nor does one that only opens under KEKs named by ARN: the payment
+ * tier, unless it has the keys of a pool and writes with them.
  */
 function described({ purposes }: PolicySettings, tier: Tier, rights: readonly Right[]): readonly string[] {
-  const hasKeyStore = purposes.some(({ stored }) => stored.length > 0);
-  if (tier === 'web' || !hasKeyStore) return [];
+  if (tier === 'web' || purposes.every(({ stored }) => stored.length === 0)) return [];
+  if (tier === 'payment' && purposes.every(({ delivery }) => delivery !== 'pool')) return [];
   return keysOf(rights).filter((arn) => !purposes.some(({ macKeys }) => macKeys.includes(arn)));
 }
 

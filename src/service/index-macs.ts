@@ -12,8 +12,8 @@ export function indexMac(
   if (kms?.mac !== undefined) return kms.mac(purpose, version, message);
   const error = new ConfigError(
     'ERR_CONFIG_OPTION',
-    `purposes.${purpose}.index: 'kms' expects a key source whose KMS has MAC keys, such as kmsSource({ kms: awsKms({ macKeys }) }), got ` +
-      "one without; give it one, or use index: 'local' or 'later'.",
+    `purposes.${purpose}.index: expected a key source whose KMS has MAC keys for 'kms', such as ` +
+      "kmsSource({ kms: awsKms({ macKeys }) }), got one without; give it one, or use 'local' or 'later'.",
   );
   return Promise.reject(error);
 }

@@ -53,7 +53,13 @@ const OPTIONS = {
     'find',
     'close',
   ]),
-  kms: objectWith<KekProvider>('a KEK provider, such as awsKms(…)', ['start', 'generate', 'unwrap', 'close']),
+  kms: objectWith<KekProvider>('a KEK provider, such as awsKms(…)', [
+    'start',
+    'startReadOnly',
+    'generate',
+    'unwrap',
+    'close',
+  ]),
   manage: withDefault(flag(), true),
   actor: withDefault(text(), 'key-store-source'),
 };
@@ -103,11 +109,13 @@ class KeyStoreSource implements PublishingKeySource {
   async start(context: SourceContext): Promise<void> {
     if (context.access === 'write-only') throw notForWriters();
     this.#started.start(context);
-    const { store, kms } = this.#options;
+    const { store, kms, manage } = this.#options;
     const stored = [...context.policies.values()].filter(keepsKeys);
     const roles = stored.map((policy) => this.#roleFor(context, policy));
     await store.start();
-    await kms.start([...context.policies.keys()], (event) => {
+    // Who makes no key and wraps none needs nothing but Decrypt.
+    const startKms = context.access === 'read-only' && !manage ? 'startReadOnly' : 'start';
+    await kms[startKms]([...context.policies.keys()], (event) => {
       context.emit(event);
     });
     await this.#alarmed(async () => {

@@ -39,8 +39,7 @@ const OPTIONS = { kms: envelopeKms };
 /**
  * Keys for purposes of envelope delivery. A write-only process needs GenerateDataKey alone, a read-only one Decrypt (and
  * DescribeKey for KEKs that are not named by their ARN), a process that does both all three, and for indexes that the KMS
- * makes (`index: 'kms'`) GenerateMac. It has no index keys of its own. One
- * source serves one field seal.
+ * makes (`index: 'kms'`) GenerateMac. It has no index keys of its own. One source serves one field seal.
  * @throws ConfigError `ERR_CONFIG_OPTION`; `start` also for a purpose of another delivery.
  */
 export function kmsSource(options: KmsSourceOptions): KeySource {

@@ -1,6 +1,7 @@
 /**
  * A purpose of sealed delivery beside one of envelope delivery, with the rights that `fieldseal policy` prints for each
- * tier: nothing of the envelopes is in the key store, and one field seal writes both, another one reads both.
+ * tier: nothing of the envelopes is in the key store, and one field seal writes both, another one reads both. The KMS makes
+ * the indexes of sealed values.
  */
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { DescribeKeyCommand, KMSClient, PutKeyPolicyCommand } from '@aws-sdk/client-kms';
@@ -13,18 +14,22 @@ import {
   type FieldSealOptions,
   type PurposeOptions,
 } from '../../src/index.js';
-import { awsKms } from '../../src/kms/aws.js';
+import { isPendingIndex } from '../../src/keys/field-seal.js';
+import { awsKms, type AwsKmsOptions } from '../../src/kms/aws.js';
 import { startKmsEmulator, type KmsEmulator } from '../../src/kms/emulator/emulator.js';
 import { awsDocuments } from '../../src/policy/documents.js';
 import { grants } from '../../src/policy/grants.js';
 import { parseSettings } from '../../src/policy/settings.js';
 import { recordKey } from '../canary.js';
-import { thrown } from '../keys/seal-fixture.js';
+import { rejection, thrown } from '../keys/seal-fixture.js';
+import { newMacKey } from '../kms/mac-key.js';
 import { SCOPE } from './fixture.js';
 import { TestKeyStore } from './key-store-fixture.js';
 
 const { application, environment } = SCOPE;
-const CARDS = { 'card-number': { delivery: 'sealed', pool: { validKeys: 2, futureKeys: 1 } } } as const;
+const CARDS = {
+  'card-number': { delivery: 'sealed', index: 'kms', pool: { validKeys: 2, futureKeys: 1 } },
+} as const;
 const PEOPLE = { 'personal-data': { delivery: 'envelope' } } as const;
 const BOTH = { ...CARDS, ...PEOPLE };
 const KEKS = { 'card-number': ['alias/card-a', 'alias/card-b'], 'personal-data': ['alias/pii'] };
@@ -37,6 +42,9 @@ const roles = { payment: `payment_${suffix}`, keyService: `keys_${suffix}` };
 
 let emulator: KmsEmulator;
 let keyStore: TestKeyStore;
+let macKeys: Readonly<Record<string, string>>;
+/** The KEKs by ARN: who may only Decrypt cannot ask which key an alias stands for. */
+let arns: Readonly<Record<keyof typeof KEKS, readonly string[]>>;
 const seals: FieldSeal[] = [];
 
 beforeAll(async () => {
@@ -51,6 +59,7 @@ beforeAll(async () => {
     },
   });
   keyStore = await TestKeyStore.create();
+  macKeys = { 'card-number': await newMacKey(emulator, 'HMAC_256', 'setup') };
   await putPrintedRights();
 });
 afterEach(async () => {
@@ -71,7 +80,7 @@ async function putPrintedRights(): Promise<void> {
   const client = new KMSClient({ region, endpoint, credentials: emulator.credentials('setup') });
   const arnOf = async (KeyId: string): Promise<string> =>
     (await client.send(new DescribeKeyCommand({ KeyId }))).KeyMetadata!.Arn!;
-  const keks = {
+  arns = {
     'card-number': await Promise.all(KEKS['card-number'].map(arnOf)),
     'personal-data': await Promise.all(KEKS['personal-data'].map(arnOf)),
   };
@@ -79,7 +88,8 @@ async function putPrintedRights(): Promise<void> {
   const settings = parseSettings(
     { application, environment, purposes: BOTH },
     {
-      keks,
+      keks: arns,
+      macKeys,
       principals: {
         ...{ web: user('web'), payment: user('payment'), keyService: user('keys') },
         administrators: user('setup'),
@@ -99,9 +109,9 @@ async function putPrintedRights(): Promise<void> {
 
 type Principal = (typeof PRINCIPALS)[number];
 
-const kmsOf = (principal: Principal) =>
+const kmsOf = (principal: Principal, keks: AwsKmsOptions['keks'] = KEKS) =>
   awsKms({
-    ...{ region: emulator.region, endpoint: emulator.endpoint, keks: KEKS },
+    ...{ region: emulator.region, endpoint: emulator.endpoint, keks, macKeys },
     credentials: emulator.credentials(principal),
   });
 
@@ -121,7 +131,8 @@ async function open(
 }
 
 const keyService = () => keyStoreSource({ store: storeOf(roles.keyService), kms: kmsOf('keys') });
-const reader = () => keyStoreSource({ store: storeOf(roles.payment), kms: kmsOf('payment'), manage: false });
+const reader = () =>
+  keyStoreSource({ store: storeOf(roles.payment), kms: kmsOf('payment', arns), manage: false });
 
 async function listOfCards(): Promise<string> {
   const keys = keyService();
@@ -135,6 +146,11 @@ const writer = (list: string) =>
     verificationKey: signer.publicKey,
     kms: kmsOf('web'),
   });
+
+const storedKinds = async (): Promise<unknown[]> => {
+  const rows = await keyStore.database.query('SELECT DISTINCT kind FROM fieldseal.data_keys ORDER BY kind');
+  return rows.map(({ kind }) => kind);
+};
 
 const askedOf = (principal: Principal): Set<string> =>
   new Set(
@@ -151,17 +167,38 @@ describe('a field seal with a purpose of sealed and one of envelope delivery', (
     const before = write.stats().kmsCalls;
     const name = await write.sealAsync('personal-data', 'customers.name', 'Wanda');
     expect(write.stats().kmsCalls.GenerateDataKey! - before.GenerateDataKey!).toBe(1);
-    expect(askedOf('web')).toEqual(new Set(['GenerateDataKey']));
+    expect(askedOf('web')).toEqual(new Set(['GenerateDataKey', 'GenerateMac']));
     const purposes = emulator
       .audit()
-      .filter(({ principal }) => principal === 'web')
+      .filter(({ principal, event }) => principal === 'web' && event === 'GenerateDataKey')
       .map(({ encryptionContext }) => encryptionContext?.purpose);
     expect(new Set(purposes)).toEqual(new Set(['personal-data']));
 
     const read = await open(BOTH, { access: 'read-only', keys: reader() });
     expect(await read.open('card-number', 'cards.pan', pan)).toBe('4111111111111111');
     expect(await read.open('personal-data', 'customers.name', name)).toBe('Wanda');
-    expect(askedOf('payment')).toEqual(new Set(['DescribeKey', 'Decrypt']));
+    expect(askedOf('payment')).toEqual(new Set(['Decrypt']));
+  });
+
+  it('has the indexes of sealed values made by the KMS, and finds none without one', async () => {
+    const list = await listOfCards();
+    const write = await open(BOTH, { access: 'write-only', keys: writer(list) });
+    const column = write.column({
+      ...{ purpose: 'card-number', entity: 'cards', field: 'pan', codec: 'string' },
+      blindIndex: {},
+    });
+    const [index] = write.searchIndexes(column, '4111111111111111');
+    if (!isPendingIndex(index)) throw new Error('expected an index that the KMS makes');
+    expect(await index.make()).toHaveLength(16);
+    expect(await storedKinds()).toEqual(['pair', 'store']);
+    const alone = publicKeySource({
+      read: () => Promise.resolve(list),
+      verificationKey: signer.publicKey,
+    });
+    const refused = await rejection(open(CARDS, { access: 'write-only', keys: alone }), 'ERR_CONFIG_OPTION');
+    expect(refused.message).toMatch(
+      /^purposes\.card-number\.index: expected a key source whose KMS has MAC keys/u,
+    );
   });
 
   it('searches by no blind index of the envelopes, and says what to set', async () => {
