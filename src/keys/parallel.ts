@@ -19,3 +19,23 @@ export async function settleAll<Item, Result>(
   await Promise.all(Array.from({ length: Math.min(MAX_PARALLEL, items.length) }, worker));
   return results;
 }
+
+/**
+ * The same for work that is whole or nothing: when a task has failed no further one is begun, and the items that are left are
+ * rejected with its reason.
+ */
+export function settleWhole<Item, Result>(
+  items: readonly Item[],
+  task: (item: Item) => Promise<Result>,
+): Promise<PromiseSettledResult<Result>[]> {
+  let failed: { readonly reason: unknown } | undefined;
+  return settleAll(items, async (item) => {
+    if (failed !== undefined) throw failed.reason;
+    try {
+      return await task(item);
+    } catch (reason) {
+      failed ??= { reason };
+      throw reason;
+    }
+  });
+}

@@ -4,7 +4,7 @@ import { closedError } from './closed.js';
 import { earlier, hasPassed, later, msUntil, now, type Deadline } from './deadline.js';
 import type { ReusePolicy } from './delivery-options.js';
 import { HeldKey } from './held-key.js';
-import { settleAll } from './parallel.js';
+import { settleWhole } from './parallel.js';
 import type { Policy } from './policy.js';
 import type { Clock } from './ports.js';
 import { codedError } from './source-calls.js';
@@ -65,7 +65,7 @@ export class RecordKeys {
   }
 
   async #leaseOwn(cells: readonly number[]): Promise<readonly (HeldKey | undefined)[]> {
-    const made = await settleAll(cells, async (count) => {
+    const made = await settleWhole(cells, async (count) => {
       if (count === 0) return undefined;
       const held = await this.#make();
       held.lease();

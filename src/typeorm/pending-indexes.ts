@@ -3,7 +3,7 @@
  * database. TypeORM makes its SQL without waiting, but every statement waits for its query runner.
  */
 import { isPendingIndex, type PendingIndex } from '../keys/field-seal.js';
-import { settleAll } from '../keys/parallel.js';
+import { settleWhole } from '../keys/parallel.js';
 import { override, type DataSourceInternals, type RunnerInternals } from './internals.js';
 
 /** Query runners of this data source, those made while there are such indexes, send none that is still to be made. */
@@ -32,12 +32,12 @@ function makeIndexesOf(runner: RunnerInternals): void {
 }
 
 /**
- * The parameters with the bytes of all indexes. One KMS call for each, eight at a time.
+ * The parameters with the bytes of all indexes. One KMS call for each, eight at a time, and none after one has failed.
  * @throws what the first one throws that cannot be made; KmsError, KeyError, ConfigError.
  */
 export async function madeIn(parameters: readonly unknown[]): Promise<unknown[]> {
   const pending = [...new Set(parameters.filter(isPendingIndex))];
-  const settled = await settleAll(pending, (index) => index.make());
+  const settled = await settleWhole(pending, (index) => index.make());
   for (const one of settled) if (one.status === 'rejected') throw one.reason;
   return parameters.map((parameter) => (isPendingIndex(parameter) ? bytesOf(parameter) : parameter));
 }

@@ -211,6 +211,19 @@ describe('while the KMS makes no index', () => {
     expect(await debtors().findOneBy({ id: debtor.id })).toMatchObject({ note: null });
   });
 
+  it('it is not asked for the rest of a statement that has failed', async () => {
+    shop.kms.faults.inject('GenerateMac', 'denied');
+    const rows = Array.from({ length: 40 }, () => newDebtor());
+    const insert = () =>
+      debtors()
+        .insert(rows)
+        .catch((error: unknown) => error);
+    const [failure, calls] = await macsOf(insert);
+    expect(failure).toMatchObject({ code: 'ERR_KMS_DENIED' });
+    expect(calls).toBe(8);
+    expect(await debtors().countBy({ id: In(rows.map(({ id }) => id)) })).toBe(0);
+  });
+
   it('a statement that is sent again has it made again', async () => {
     const debtor = await saved();
     const query = debtors().createQueryBuilder('d').where({ pan: debtor.pan });
