@@ -4,7 +4,7 @@ import type { FieldSealError } from '../errors.js';
 import type { Clock } from './ports.js';
 
 /** How long a key source may take for one answer, in ms: first starts make dozens of keys, one KMS call each. */
-const SOURCE_LIMIT_MS = 60_000;
+export const SOURCE_LIMIT_MS = 60_000;
 
 /**
  * The answer of `call`, or an error when it takes too long. A late answer goes to `discard`, which wipes its keys.

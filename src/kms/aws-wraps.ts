@@ -1,6 +1,7 @@
 /** Wraps in AWS KMS: those of a key store made and opened, those of cells opened. */
 import type { DecryptResponse } from '@aws-sdk/client-kms';
 import { KmsError } from '../errors.js';
+import { SOURCE_LIMIT_MS } from '../keys/source-calls.js';
 import type { GeneratedPair, GeneratedRoot, Wrap, WrapContext } from '../keys/ports.js';
 import { AtMost } from './at-most.js';
 import { describeAnswer, isWrappedLength, MAX_WRAPPED_BYTES, ROOT_SIZE, takeKey } from './aws-answers.js';
@@ -20,7 +21,8 @@ export class AwsWraps {
 
   constructor(calls: AwsCalls, parallelUnwraps: number) {
     this.#calls = calls;
-    this.#parallel = new AtMost(parallelUnwraps);
+    // While the KMS hangs, calls that nobody waits for any more must not stand before those of later.
+    this.#parallel = new AtMost({ most: parallelUnwraps, patienceMs: SOURCE_LIMIT_MS, tooLate });
   }
 
   /** @throws KmsError. */
@@ -93,6 +95,13 @@ async function decrypt(
     return calls.fail(BAD_ANSWER, call, describeAnswer(outcome.answer, fits, size));
   }
   return { answer: key };
+}
+
+function tooLate(): KmsError {
+  return new KmsError(
+    'ERR_KMS_TIMEOUT',
+    `No place among the calls of awsKms within ${SOURCE_LIMIT_MS} ms (parallelUnwraps); the KMS answers too slowly for what is asked.`,
+  );
 }
 
 function noWrap(purpose: string): KmsError {
