@@ -26,7 +26,7 @@ const DIGITS = /^[0-9]+$/;
 /**
  * What is shown of a card number: `1111`, `411111******1111`.
  * @param where entity and field, for messages
- * @throws SealError `ERR_SEAL_VALUE` for what is no card number of a length that the mask takes
+ * @throws SealError `ERR_SEAL_TYPE` for what is no string, `ERR_SEAL_VALUE` for what is no card number of a length that the mask takes
  */
 export function maskOf(name: MaskName, value: unknown, where: string): string {
   const { minDigits, of } = MASKS[name];
@@ -37,10 +37,11 @@ export function maskOf(name: MaskName, value: unknown, where: string): string {
     DIGITS.test(value)
   )
     return of(value);
-  const got = typeof value === 'string' ? `a string of ${value.length} characters` : typeof value;
+  if (typeof value !== 'string')
+    throw new SealError('ERR_SEAL_TYPE', `${where}: expected a string, got ${typeof value}.`);
   throw new SealError(
     'ERR_SEAL_VALUE',
-    `${where}: expected a card number of ${minDigits} to ${MAX_PAN_DIGITS} digits for the mask ${name}, got ${got}; ` +
-      'remove spaces and dashes before saving.',
+    `${where}: expected a card number of ${minDigits} to ${MAX_PAN_DIGITS} digits for the mask ${name}, got a string of ` +
+      `${value.length} characters; remove spaces and dashes before saving.`,
   );
 }

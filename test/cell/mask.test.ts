@@ -23,10 +23,17 @@ describe('maskOf', () => {
     ['last4', '4111111111111111\n'],
     ['last4', '４１１１１１１１１１１１１１１１'],
     ['first6last4', '30569309025904'],
-    ['last4', 4111111111111111],
-    ['last4', null],
   ])('%s refuses what is no card number for it: %j', (mask, value) => {
     expect(() => maskOf(mask, value, WHERE)).toThrow(expect.objectContaining({ code: 'ERR_SEAL_VALUE' }));
+  });
+
+  it.each([4111111111111111, null])('refuses what is no string as any field of strings does: %j', (value) => {
+    expect(() => maskOf('last4', value, WHERE)).toThrow(
+      expect.objectContaining({
+        code: 'ERR_SEAL_TYPE',
+        message: `${WHERE}: expected a string, got ${typeof value}.`,
+      }),
+    );
   });
 
   it('says where and how long, and never what', () => {
