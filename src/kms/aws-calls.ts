@@ -27,6 +27,8 @@ export interface AwsCall<T> {
   /** Who needs it, for messages: `purpose "card-number", kind data`. */
   readonly reason: string;
   send(client: KMSClient, sdk: AwsSdk, options: { readonly abortSignal: AbortSignal }): Promise<T>;
+  /** What to do, where a failure of this call means something else than of most. */
+  readonly advice?: Partial<Record<Failure['code'], string>>;
   /** The answer that the last error is, for calls that are meant to be refused: no failure, so no alarm. */
   answerIn?(error: unknown): T;
 }
@@ -67,7 +69,13 @@ export class AwsCalls {
 
   /** The outcome of a call that fails on this side. `detail` says what was expected and got. */
   fail(failure: Failure, call: AwsCall<unknown>, detail: string, error?: unknown): Outcome<never> {
-    const failed = kmsError(failure, `${call.operation} under ${call.kek} for ${call.reason}`, detail, error);
+    const advice = call.advice?.[failure.code] ?? failure.advice;
+    const failed = kmsError(
+      { ...failure, advice },
+      `${call.operation} under ${call.kek} for ${call.reason}`,
+      detail,
+      error,
+    );
     if (failure.alarm) this.#emit({ type: 'alarm', code: failed.code, message: failed.message });
     return { error: failed, nextWrap: failure.nextWrap };
   }

@@ -41,6 +41,11 @@ const UNUSABLE: Failure = {
   advice:
     'the KEK is disabled, pending deletion, missing or of the wrong kind; enable it, or move it to openKeks',
 };
+const NOT_FOUND: Failure = {
+  ...UNUSABLE,
+  advice:
+    "there is no such key in this account and region; check its name in awsKms (an alias begins with 'alias/'), or move it to openKeks",
+};
 const INVALID: Failure = {
   ...UNUSABLE,
   advice: 'check the form of the KEK name; application, environment and purpose may be too long for AWS',
@@ -87,7 +92,7 @@ const FAILURES: ReadonlyMap<string, Failure> = new Map([
   ['InternalFailure', UNAVAILABLE],
   ['ServiceUnavailable', UNAVAILABLE],
   ['DisabledException', UNUSABLE],
-  ['NotFoundException', UNUSABLE],
+  ['NotFoundException', NOT_FOUND],
   ['KMSInvalidStateException', UNUSABLE],
   ['InvalidKeyUsageException', UNUSABLE],
   ['InvalidArnException', INVALID],

@@ -64,7 +64,11 @@ export async function resolveReadOnly(
 export function namesOf(settings: AwsKmsSettings, purpose: string): readonly string[] {
   const names = settings.keks.get(purpose);
   if (names !== undefined) return names;
-  throw optionError(`awsKms.keks.${purpose}`, 'a list of at least 1', 'nothing');
+  throw optionError(
+    `awsKms.keks.${purpose}`,
+    "a list of KEKs, such as ['alias/card-a', 'alias/card-b']",
+    'nothing',
+  );
 }
 
 async function resolveWrapping(calls: AwsCalls, name: string, purpose: string): Promise<string> {
@@ -102,6 +106,11 @@ async function describe(calls: AwsCalls, name: string, purpose: string): Promise
     operation: 'DescribeKey',
     kek: name,
     reason: `purpose "${purpose}"`,
+    advice: {
+      ERR_KMS_DENIED:
+        'check the credentials, the key policy and the IAM policy of this process; one that only reads needs no ' +
+        'DescribeKey where its KEKs are named by ARN',
+    },
     send: (client, sdk, options) => client.send(new sdk.DescribeKeyCommand({ KeyId: name }), options),
   };
   const outcome = await calls.make(call);

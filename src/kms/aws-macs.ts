@@ -22,6 +22,10 @@ export async function generateMac(
     operation: 'GenerateMac',
     kek: key,
     reason: `blind indexes of purpose "${purpose}"`,
+    advice: {
+      ERR_KMS_KEK_UNUSABLE:
+        'the MAC key is disabled, pending deletion, missing, or no HMAC_256 key; enable it, or correct awsKms.macKeys',
+    },
     send: (client, sdk, options) =>
       client.send(
         new sdk.GenerateMacCommand({ KeyId: key, Message: message, MacAlgorithm: 'HMAC_SHA_256' }),

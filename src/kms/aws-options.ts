@@ -31,9 +31,9 @@ export interface AwsKmsOptions {
   /** Retired KEKs, per purpose: they only unwrap. */
   readonly openKeks?: Readonly<Record<string, readonly string[]>>;
   /**
-   * HMAC_256 keys that make the blind indexes of purposes with `index: 'kms'`, by purpose: the ARN of the key, which serves
-   * every version of the index, or an ARN for each version: `{ 1: 'arn:…', 2: 'arn:…' }`. ARNs only, since an alias that is
-   * pointed at another key would make other indexes of the same values.
+   * HMAC_256 keys that make the blind indexes of purposes with `index: 'kms'`, by purpose: the ARN of the key of version 1,
+   * or an ARN for each version of the index: `{ 1: 'arn:…', 2: 'arn:…' }`. Another key makes other indexes of the same
+   * values, so a version keeps its key for ever, and an alias, which can be pointed at another one, is refused.
    */
   readonly macKeys?: Readonly<Record<string, string | Readonly<Record<number, string>>>>;
   readonly timeouts?: {
@@ -92,9 +92,21 @@ export function parseAwsKmsOptions(options: AwsKmsOptions) {
     throw optionError('awsKms.useFipsEndpoint', 'false where an endpoint is given', 'true');
   }
   const { keks, openKeks, macKeys, region, endpoint } = settings;
-  const names = [...keks.values(), ...openKeks.values(), ...[...macKeys.values()].map(arnsOf)].flat();
-  refuseKeysWithoutEndpoint(region, endpoint, names);
+  const kekNames = [...keks.values(), ...openKeks.values()].flat();
+  refuseKeksAsMacKeys(macKeys, kekNames);
+  refuseKeysWithoutEndpoint(region, endpoint, [...kekNames, ...[...macKeys.values()].flatMap(arnsOf)]);
   return settings;
+}
+
+function refuseKeksAsMacKeys(macKeys: ReadonlyMap<string, MacKeys>, kekNames: readonly string[]): void {
+  for (const [purpose, keys] of macKeys) {
+    if (!arnsOf(keys).some((arn) => kekNames.includes(arn))) continue;
+    throw optionError(
+      `awsKms.macKeys.${purpose}`,
+      'an HMAC_256 key, which is no KEK',
+      'one of keks or openKeks',
+    );
+  }
 }
 
 /** A key of a region that no endpoint is given for would be asked for at the wrong place. */
@@ -140,7 +152,10 @@ function isFilled(value: unknown): boolean {
   return typeof value === 'string' && value !== '';
 }
 
-/** Alias, key id or ARN, at most 2,048 characters (KMS API, KeyId). */
+/** At most 2,048 characters (KMS API, KeyId). The id of a key is a UUID, that of a multi-region key begins with mrk-. */
+const KEK_NAME =
+  /^(?:alias\/[\w/-]{1,250}|arn:[\w:/-]{1,2044}|mrk-[0-9a-f]{32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/;
+
 function kekName() {
-  return text("an alias ('alias/…'), key id or ARN", (value) => /^[\w:/-]{1,2048}$/.test(value));
+  return text("an alias ('alias/…'), key id or ARN", (value) => KEK_NAME.test(value));
 }

@@ -1,13 +1,13 @@
 /** What the policy documents need to know of a purpose: how its keys are delivered, and where its index keys are. */
+import { indexRule, type IndexPolicy } from '../keys/delivery-options.js';
 import { listOf, mapOf, oneOf, optional, withDefault, type OptionRule } from '../keys/options.js';
 import { parsePolicy } from '../keys/policy.js';
 import type { Delivery, KeyKind } from '../keys/ports.js';
 
 const DELIVERIES = ['pool', 'envelope', 'sealed'] as const satisfies readonly Delivery[];
-const INDEX_SOURCES = ['local', 'kms', 'later'] as const;
 
 /** `'none'`: an envelope purpose that names no index needs no key store, and so no index key. */
-export type IndexSource = (typeof INDEX_SOURCES)[number] | 'none';
+export type IndexSource = IndexPolicy['source'] | 'none';
 
 export interface PurposeTraits {
   readonly name: string;
@@ -16,6 +16,8 @@ export interface PurposeTraits {
   /** Whether its fields open cells of envelope delivery. */
   readonly opensEnvelopes: boolean;
   readonly index: IndexSource;
+  /** Versions of the index that are written or searched. */
+  readonly indexVersions: readonly number[];
   /** Kinds of keys that the key store holds for the purpose; none where every key travels in its cell. */
   readonly stored: readonly KeyKind[];
   /** `delivery` in the encryption contexts of those keys; never `envelope`. */
@@ -39,12 +41,13 @@ const STORED_AS: Readonly<Record<Delivery, readonly Delivery[]>> = {
 export function purposeTraits(name: string, settings: unknown, path: string): PurposeTraits {
   parsePolicy(name, {}, path);
   const { delivery, accepted, index } = settingsOf(settings, `${path}.${name}`);
-  const source = index ?? (delivery === 'envelope' ? 'none' : 'local');
+  const source = index?.source ?? (delivery === 'envelope' ? 'none' : 'local');
   return {
     name,
     delivery,
     opensEnvelopes: accepted.includes('envelope'),
     index: source,
+    indexVersions: index?.versions ?? [],
     stored: storedKinds(accepted, source),
     storedAs: [...new Set(accepted.flatMap((one) => STORED_AS[one]))].sort(),
   };
@@ -82,9 +85,3 @@ const acceptRule: OptionRule<readonly Delivery[] | undefined> = (value, path) =>
     mapOf((one) => one)(value ?? {}, path).get('deliveries'),
     `${path}.deliveries`,
   );
-
-/** `'kms'`, or `{ source: 'kms', versions: [1] }`. */
-const indexRule: OptionRule<IndexSource> = (value, path) =>
-  typeof value === 'object' && value !== null
-    ? withDefault(oneOf(INDEX_SOURCES), 'local')((value as { source?: unknown }).source, `${path}.source`)
-    : oneOf(INDEX_SOURCES)(value, path);

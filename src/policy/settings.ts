@@ -1,12 +1,13 @@
 /** The named exports `options` and `tiers` of a configuration module, as far as policy documents need them. */
 import { isKeyArn } from '../kms/arn.js';
-import { arnsOf, macKeyRule, type MacKeys } from '../kms/mac-keys.js';
+import { arnOf, arnsOf, macKeyRule, type MacKeys } from '../kms/mac-keys.js';
 import {
   contextName,
   describeValue,
   group,
   listOf,
   mapOf,
+  nearestName,
   optional,
   optionError,
   parseOptions,
@@ -122,32 +123,46 @@ function traitsOf(purposes: unknown): readonly PurposeTraits[] {
 }
 
 function withKeys(traits: PurposeTraits, tiers: Tiers): Purpose {
-  const { name, index } = traits;
+  const { name } = traits;
   const keks = tiers.keks.get(name);
   if (keks === undefined) throw optionError(`tiers.keks.${name}`, 'a list of at least 1 key ARN', 'nothing');
-  const macKeys = tiers.macKeys.get(name);
-  if ((index === 'kms') !== (macKeys !== undefined)) {
-    const expected =
-      index === 'kms' ? "the ARN of a MAC key, since index is 'kms'" : "nothing, since index is not 'kms'";
-    throw optionError(`tiers.macKeys.${name}`, expected, describeValue(macKeys));
-  }
   const openingKeks = [...new Set([...keks, ...(tiers.openKeks.get(name) ?? [])])];
   return {
     ...traits,
     keks: [...new Set(keks)],
     openingKeks,
-    macKeys: macKeys === undefined ? [] : arnsOf(macKeys),
+    macKeys: macKeysOf(traits, tiers),
   };
+}
+
+function macKeysOf({ name, index, indexVersions }: PurposeTraits, tiers: Tiers): readonly string[] {
+  const path = `tiers.macKeys.${name}`;
+  const keys = tiers.macKeys.get(name);
+  if (index !== 'kms') {
+    if (keys === undefined) return [];
+    throw optionError(path, "nothing, since index is not 'kms'", describeValue(keys));
+  }
+  const missing = indexVersions.find((version) => arnOf(keys, version) === undefined);
+  if (missing !== undefined)
+    throw optionError(path, `the ARN of a MAC key for version ${missing} of the index`, 'none');
+  const arns = arnsOf(keys!);
+  const keks = [...tiers.keks.values(), ...tiers.openKeks.values()].flat();
+  if (arns.some((arn) => keks.includes(arn)))
+    throw optionError(path, 'an HMAC_256 key, which is no KEK', 'one of keks or openKeks');
+  return arns;
 }
 
 function refuseUnknownPurposes(tiers: Tiers, purposes: readonly PurposeTraits[]): void {
   const known = purposes.map(({ name }) => name);
   for (const option of ['keks', 'openKeks', 'macKeys'] as const) {
-    if ([...tiers[option].keys()].every((name) => known.includes(name))) continue;
+    const unknown = [...tiers[option].keys()].find((name) => !known.includes(name));
+    if (unknown === undefined) continue;
+    const nearest = nearestName(unknown, known);
+    const hint = nearest === undefined ? known.join(', ') : `did you mean '${nearest}'?`;
     throw optionError(
       `tiers.${option}`,
-      `purposes of options.purposes (${known.join(', ')})`,
-      'another name',
+      `purposes of options.purposes (${hint})`,
+      `'${unknown.slice(0, 64)}'`,
     );
   }
 }

@@ -49,6 +49,13 @@ describe('a MAC', () => {
     expect(error.message).toMatch(/awsKms\.macKeys\.card-number.*version 3/u);
   });
 
+  it('is made under one ARN alone for version 1, and for no other', async () => {
+    const { provider: kek } = await open();
+    await kek.mac!(purpose, 1, MESSAGE);
+    const error = await failure('ERR_CONFIG_OPTION', kek.mac!(purpose, 2, MESSAGE));
+    expect(error.message).toContain('version 2');
+  });
+
   it('is made by a process that only writes and has no other right beside GenerateDataKey', async () => {
     const policy = policyWith({
       web: [{ Effect: 'Allow', Action: ['kms:GenerateDataKey', 'kms:GenerateMac'], Resource: '*' }],
@@ -86,7 +93,8 @@ describe('no MAC', () => {
   it('comes of a key that is disabled, or of another kind', async () => {
     const { kms, arn, provider: kek } = await open();
     await client(kms).send(new DisableKeyCommand({ KeyId: arn }));
-    await failure('ERR_KMS_KEK_UNUSABLE', kek.mac!(purpose, 1, MESSAGE));
+    const disabled = await failure('ERR_KMS_KEK_UNUSABLE', kek.mac!(purpose, 1, MESSAGE));
+    expect(disabled.message).toMatch(/the MAC key is disabled.*awsKms\.macKeys/u);
     const { provider: other } = await provider(kms, {
       macKeys: { [purpose]: await newMacKey(kms, 'HMAC_512') },
     });

@@ -2,6 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { awsKms } from '../../src/kms/aws.js';
 import type { AwsKmsOptions } from '../../src/kms/aws.js';
 
+const KEY_ARN = 'arn:aws:kms:eu-central-1:111111111111:key/12345678-1234-1234-1234-123456789012';
+
 const VALID: AwsKmsOptions = { region: 'eu-central-1', keks: { 'card-number': ['alias/card-a'] } };
 
 const REFUSED: readonly (readonly [name: string, change: object, message: RegExp])[] = [
@@ -34,6 +36,21 @@ const REFUSED: readonly (readonly [name: string, change: object, message: RegExp
     'a MAC key by its alias',
     { macKeys: { 'card-number': 'alias/mac' } },
     /awsKms\.macKeys\.card-number.*ARN of a key/,
+  ],
+  [
+    'a MAC key in a list',
+    { macKeys: { 'card-number': ['arn:x'] } },
+    /awsKms\.macKeys\.card-number: .*\{ 1: 'arn:/,
+  ],
+  [
+    'a KEK as MAC key',
+    { keks: { 'card-number': [KEY_ARN] }, macKeys: { 'card-number': KEY_ARN } },
+    /awsKms\.macKeys\.card-number: expected an HMAC_256 key, which is no KEK/,
+  ],
+  [
+    'an alias without its prefix',
+    { keks: { 'card-number': ['card-a'] } },
+    /awsKms\.keks\.card-number\[0\]: expected an alias/,
   ],
   [
     'a MAC key of one version by its alias',

@@ -45,6 +45,21 @@ describe('the settings', () => {
     ['tiers.macKeys.card-number', options, { ...tiers, macKeys: { 'card-number': MAC } }],
     ['tiers.macKeys.card-number', purpose({ index: 'kms' }), tiers],
     [
+      'tiers.macKeys.card-number: expected the ARN of a MAC key for version 2',
+      purpose({ index: { source: 'kms', versions: [2, 1] } }),
+      { ...tiers, macKeys: { 'card-number': MAC } },
+    ],
+    [
+      'tiers.macKeys.card-number: expected an HMAC_256 key, which is no KEK',
+      purpose({ index: 'kms' }),
+      { ...tiers, macKeys: { 'card-number': CARD } },
+    ],
+    [
+      "tiers.keks: expected purposes of options.purposes (did you mean 'card-number'?), got 'card-numbr'",
+      options,
+      { ...tiers, keks: { ...tiers.keks, 'card-numbr': [CARD] } },
+    ],
+    [
       'tiers.macKeys.card-number.2',
       purpose({ index: 'kms' }),
       { ...tiers, macKeys: { 'card-number': { 1: MAC, 2: 'alias/mac' } } },

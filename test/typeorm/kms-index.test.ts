@@ -4,7 +4,8 @@ import { randomUUID } from 'node:crypto';
 import { inspect } from 'node:util';
 import { BeforeInsert, Column, DataSource, Entity, In, Not, PrimaryColumn } from 'typeorm';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { attachFieldSeal, Encrypted, isSealed } from '../../src/typeorm/index.js';
+import { attachFieldSeal, Encrypted, fillBlindIndexes, isSealed } from '../../src/typeorm/index.js';
+import { newMacKey } from '../kms/mac-key.js';
 import { asBuffer, dialect } from './databases.js';
 import { needs } from './limits.js';
 import { dataSourceOf, KMS_INDEXES, openShop, type Shop } from './shop.js';
@@ -26,6 +27,13 @@ class LateDebtor {
   fill(): void {
     this.name = `Late ${this.id}`;
   }
+}
+
+/** Indexed by a key of the key store first, by the KMS afterwards. */
+@Entity('formers')
+class Former {
+  @PrimaryColumn('int') id!: number;
+  @Encrypted({ purpose: 'personal-data', blindIndex: { later: true } }) mail!: string;
 }
 
 const ENTITIES = [Debtor, LateDebtor];
@@ -164,14 +172,19 @@ describe('an index that the KMS makes', () => {
     const both = await openShop({
       beside: shop,
       entities: ENTITIES,
-      kmsOptions: KMS_INDEXES.kmsOptions!,
+      kmsOptions: async (kms) => ({
+        macKeys: {
+          'card-number': { 1: await newMacKey(kms), 2: await newMacKey(kms) },
+          'personal-data': await newMacKey(kms),
+        },
+      }),
       purposes: {
         'card-number': { delivery: 'envelope', index: { source: 'kms', versions: [2, 1] } },
         'personal-data': { delivery: 'envelope', index: 'kms' },
       },
     });
     try {
-      // Another MAC key, so it finds nothing of the first one, and two calls.
+      // Other MAC keys, so it finds nothing, with two calls.
       const calls = () => both.seal.stats().kmsCalls.GenerateMac ?? 0;
       const before = calls();
       expect(await both.dataSource.manager.findBy(Debtor, { pan: debtor.pan })).toEqual([]);
@@ -241,6 +254,30 @@ describe('a data source that only writes', () => {
     expect([mine.id, isSealed(mine.pan)]).toEqual([debtor.id, true]);
     expect(await debtors().findOneByOrFail({ pan: debtor.pan })).toMatchObject({ pan: debtor.pan });
   });
+});
+
+it('indexes of another maker find nothing; they are made anew where they were set to NULL', async () => {
+  const former = await openShop({
+    beside: shop,
+    entities: [Former],
+    purposes: { 'personal-data': { index: 'later' } },
+  });
+  const now = await openShop({
+    beside: shop,
+    entities: [Former],
+    kmsOptions: KMS_INDEXES.kmsOptions!,
+    purposes: { 'personal-data': { index: 'kms' } },
+  });
+  await former.dataSource.synchronize();
+  await former.dataSource.manager.insert(Former, Object.assign(new Former(), { id: 1, mail: 'ada@x.org' }));
+  const find = () => now.dataSource.manager.countBy(Former, { mail: 'ada@x.org' });
+  expect(await find()).toBe(0);
+  expect(await fillBlindIndexes(now.dataSource, now.seal)).toMatchObject({ filled: 0 });
+  await shop.database.query('UPDATE formers SET mail_bidx = NULL');
+  expect(await fillBlindIndexes(now.dataSource, now.seal)).toMatchObject({ filled: 1 });
+  expect(await find()).toBe(1);
+  await now.close();
+  await former.close();
 });
 
 it('a row with the index of another one is refused where it was searched', async () => {
