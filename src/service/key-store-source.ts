@@ -22,6 +22,7 @@ import { CountedUsage } from './counted-usage.js';
 import { makeEnvelopeKey, openEnvelopeKey } from './envelopes.js';
 import { publicHalves, unwrapChosen } from './hand-out.js';
 import { indexMac } from './index-macs.js';
+import { checkConfiguredKeks } from './kek-spread.js';
 import { loadIndexKeys, loadKeys } from './load-keys.js';
 import { notStored } from './not-stored.js';
 import { assertSealed, signedList, type PublishingKeySource } from './public-key-listing.js';
@@ -118,6 +119,7 @@ class KeyStoreSource implements PublishingKeySource {
     await kms[startKms]([...context.policies.keys()], (event) => {
       context.emit(event);
     });
+    if (context.access !== 'read-only') this.#checkKeksOfEnvelopes(context);
     await this.#alarmed(async () => {
       for (const { desk, role } of roles) await this.#open(desk, role);
     });
@@ -201,6 +203,17 @@ class KeyStoreSource implements PublishingKeySource {
     } finally {
       for (const { ledger } of this.#scopes.values()) ledger.close();
       await Promise.all([store.close(), kms.close()]);
+    }
+  }
+
+  /** Of the other deliveries, who makes the keys of the key store looks at them. */
+  #checkKeksOfEnvelopes(context: SourceContext): void {
+    const { kms, manage } = this.#options;
+    for (const policy of context.policies.values()) {
+      if (policy.delivery !== 'envelope' || (manage && keepsKeys(policy))) continue;
+      checkConfiguredKeks(policy, kms.keks(policy.purpose), (event) => {
+        context.emit(event);
+      });
     }
   }
 

@@ -16,6 +16,7 @@ import type {
 } from '../keys/ports.js';
 import { makeEnvelopeKey, openEnvelopeKey } from './envelopes.js';
 import { indexMac } from './index-macs.js';
+import { checkConfiguredKeks } from './kek-spread.js';
 import { notStored } from './not-stored.js';
 import { StartedOnce } from './started-once.js';
 
@@ -81,6 +82,12 @@ class KmsSource implements KeySource {
         context.emit(event);
       },
     );
+    if (context.access === 'read-only') return;
+    for (const policy of context.policies.values()) {
+      checkConfiguredKeks(policy, this.#kms.keks(policy.purpose), (event) => {
+        context.emit(event);
+      });
+    }
   }
 
   makeEnvelopeKey(purpose: string): Promise<EnvelopeKey> {

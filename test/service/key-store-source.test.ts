@@ -512,6 +512,18 @@ describe('a purpose of envelope delivery', () => {
     ]);
   });
 
+  it('is warned of one KEK alone as others are, and refused it where the policy asks for a spread', async () => {
+    const one = { ...ENVELOPES['personal-data'] } as const;
+    for (const purposes of [ENVELOPES, { 'personal-data': { ...one, index: 'later' } }] as const) {
+      const { events } = await start({ purposes });
+      expect(events.filter(({ type }) => type === 'warning')).toMatchObject([
+        { code: 'ERR_CONFIG_KEK_SPREAD' },
+      ]);
+    }
+    const strict = { 'personal-data': { ...one, requireKekSpread: true } };
+    await expect(start({ purposes: strict })).rejects.toEqual(hasCode('ERR_CONFIG_KEK_SPREAD'));
+  });
+
   it('keeps nothing there either where the KMS makes its indexes', async () => {
     await start({ purposes: { 'personal-data': { delivery: 'envelope', index: 'kms' } } });
     expect(await census(store, PEOPLE)).toEqual({});
