@@ -1,7 +1,14 @@
 /** Public keys from signed lists, for processes that only seal: no key store, no secret of any kind, and no KMS but for envelopes. */
 import { createPublicKey, KeyObject } from 'node:crypto';
-import { ConfigError } from '../errors.js';
-import { callback, optional, optionError, parseOptions, type OptionRule } from '../keys/options.js';
+import { ConfigError, isFieldSealError, KeyError } from '../errors.js';
+import {
+  callback,
+  describeValue,
+  optional,
+  optionError,
+  parseOptions,
+  type OptionRule,
+} from '../keys/options.js';
 import type { Policy } from '../keys/policy.js';
 import type {
   EnvelopeKey,
@@ -37,6 +44,7 @@ export interface PublicKeySourceOptions {
 }
 
 const PEM = /^\s*-----BEGIN PUBLIC KEY-----/u;
+const PRIVATE_PEM = /-----BEGIN [A-Z ]*PRIVATE KEY-----/u;
 
 /** A private key would be taken for its public half; nothing private belongs into such a process. */
 const publicKeyRule: OptionRule<KeyObject> = (value, path) => {
@@ -46,7 +54,9 @@ const publicKeyRule: OptionRule<KeyObject> = (value, path) => {
   } catch {
     // What OpenSSL says of it may quote it.
   }
-  throw optionError(path, 'a public Ed25519 key as a KeyObject or PEM', `a ${typeof value} of another kind`);
+  const isPrivate = typeof value === 'string' && PRIVATE_PEM.test(value);
+  const got = isPrivate ? 'a private key, which belongs where lists are signed' : describeValue(value);
+  throw optionError(path, 'a public Ed25519 key as a KeyObject or PEM', got);
 };
 
 const OPTIONS = {
@@ -104,7 +114,7 @@ class PublicKeySource implements KeySource {
     const lists = this.#lists.get(purpose);
     if (lists === undefined) throw hasNoKeys(purpose, 'another one');
     const { clock } = this.#started.context;
-    const { keys, notAfter } = lists.take(await this.#options.read(purpose), clock.wall());
+    const { keys, notAfter } = lists.take(await this.#read(purpose), clock.wall());
     return keys.map(({ key, sealUntil }) => ({ spki: key.spki, sealUntil: Math.min(sealUntil, notAfter) }));
   }
 
@@ -149,9 +159,29 @@ class PublicKeySource implements KeySource {
     await this.#envelopes?.close();
   }
 
+  /** What the application's function throws may hold anything; its class and code are told. */
+  async #read(purpose: string): Promise<string> {
+    try {
+      return await this.#options.read(purpose);
+    } catch (error) {
+      if (isFieldSealError(error)) throw error;
+      throw new KeyError(
+        'ERR_KEY_UNAVAILABLE',
+        `publicKeySource.read of purpose ${purpose}: expected the text of a list, got an error (${kindOf(error)}). Check that ` +
+          'the place where the lists lie can be read.',
+      );
+    }
+  }
+
   #listsOf(purpose: string): PublicKeyLists {
     return new PublicKeyLists(this.#started.scope(purpose), this.#options.verificationKey);
   }
+}
+
+function kindOf(error: unknown): string {
+  const { code } = Object(error) as { readonly code?: unknown };
+  const kind = error instanceof Error ? error.constructor.name : typeof error;
+  return typeof code === 'string' && /^[A-Z0-9_]{1,40}$/u.test(code) ? `${kind}, ${code}` : kind;
 }
 
 function onlyWrites(got: string): ConfigError {

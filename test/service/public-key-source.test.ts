@@ -3,6 +3,7 @@
  * one that has a KMS besides, for purposes of envelope delivery.
  */
 import { generateKeyPairSync, type KeyObject } from 'node:crypto';
+import { inspect } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { PublicKey } from '../../src/cell/key-pair.js';
 import { createFieldSeal, publicKeySource, type FieldSeal, type FieldSealEvent } from '../../src/index.js';
@@ -219,6 +220,22 @@ describe('publicKeySource', () => {
       );
   });
 
+  it('tells of a place that cannot be read by class and code of the error, and says nothing else of it', async () => {
+    const read = () => Promise.reject(Object.assign(new TypeError('secret'), { code: 'ENOENT' }));
+    const keys = publicKeySource({ read, verificationKey: owner.publicKey });
+    const error = await rejection(openWriter('', { keys }), 'ERR_KEY_UNAVAILABLE');
+    expect(error.message).toMatch(/^publicKeySource\.read of purpose card-number: .*\(TypeError, ENOENT\)/u);
+    expect(inspect(error, { depth: 9 })).not.toContain('secret');
+  });
+
+  it('says where a private key belongs that is given in the place of the public one', () => {
+    const verificationKey = owner.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
+    const make = () => publicKeySource({ read: () => Promise.resolve(''), verificationKey });
+    expect(thrown(make, 'ERR_CONFIG_OPTION').message).toContain(
+      'got a private key, which belongs where lists are signed',
+    );
+  });
+
   it('has no key of any other kind', async () => {
     const source = publicKeySource({
       read: () => Promise.resolve(listOf()),
@@ -280,6 +297,21 @@ describe('publicKeySource with kms', () => {
     for (const { event, encryptionContext } of worked)
       expect([event, encryptionContext?.purpose]).toEqual(['GenerateDataKey', PEOPLE]);
     await seal.close();
+  });
+
+  it('warns of one KEK alone, and refuses it where the policy asks for a spread', async () => {
+    const events: FieldSealEvent[] = [];
+    const { seal } = await openWriter(undefined, {
+      purposes: BOTH,
+      keys: sourceOf(),
+      onEvent: (event) => events.push(event),
+    });
+    await seal.close();
+    expect(events.filter(({ type }) => type === 'warning')).toMatchObject([
+      { code: 'ERR_CONFIG_KEK_SPREAD' },
+    ]);
+    const strict = { ...BOTH, [PEOPLE]: { delivery: 'envelope', requireKekSpread: true } } as const;
+    await rejection(openWriter(undefined, { purposes: strict, keys: sourceOf() }), 'ERR_CONFIG_KEK_SPREAD');
   });
 
   it('asks the KMS for nothing where no purpose is of envelope delivery', async () => {
