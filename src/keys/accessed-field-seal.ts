@@ -197,7 +197,10 @@ function refuseIndex({ purpose, entity, field, blindIndex }: FieldDeclaration, c
           'blindIndex: { later: true } on the field, so that its index may be made later',
           'an index that may not',
         ]
-      : [`purposes.${purpose}.index 'later' or 'kms' where a process or a view only writes`, "'local'"];
+      : [
+          `purposes.${purpose}.index 'later' or 'kms' where a process or a view only writes`,
+          "'local', the default",
+        ];
   throw new ConfigError(
     'ERR_CONFIG_INDEX_NOT_WRITE_ONLY',
     `${entity}.${field}: a blind index that is made here needs its key here, and with it values can be guessed; ` +

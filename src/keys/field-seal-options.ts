@@ -73,7 +73,7 @@ const table = {
   application: contextName(),
   environment: contextName(),
   purposes: parsePolicies,
-  keys: objectWith<KeySource>('a key source, such as keyStoreSource(…)', [
+  keys: objectWith<KeySource>('a key source, such as keyStoreSource({ store, kms }) or kmsSource({ kms })', [
     'start',
     'handOut',
     'publicKeys',
