@@ -84,6 +84,7 @@ export const ERROR_CODES = {
   ERR_QUERY_NO_BLIND_INDEX: final('query'),
   ERR_QUERY_INSERT_ONLY: final('query'),
   ERR_QUERY_PARAMETERS: final('query'),
+  ERR_QUERY_TRANSACTION_ENDED: retry('query'),
 } as const satisfies Record<string, CodeEntry>;
 
 export type ErrorCode = keyof typeof ERROR_CODES;

@@ -10,6 +10,7 @@ import type { BuilderClass, ColumnMetadata, InsertInternals, Row } from './inter
 import { mainMetadata, type BuilderContext } from './query-builders.js';
 import { restorePlaintext } from './returned-cells.js';
 import { showMasks } from './shown-masks.js';
+import { inSameTransaction } from './transaction-end.js';
 
 export function insertBuilder(
   context: BuilderContext,
@@ -34,8 +35,10 @@ export function insertBuilder(
       const write = () => super.execute();
       const { beforeInsertListeners } = columns[0]!.metadata;
       const late = isHeardBefore(dataSource, this.expressionMap, beforeInsertListeners, 'beforeInsert');
+      const assertSame = inSameTransaction(this.queryRunner);
       this.#prepared = await seal.prepare(valuesToPrepare(columns, rows, late));
       try {
+        assertSame();
         return await this.#write(columns, rows, write);
       } finally {
         this.#prepared.close();

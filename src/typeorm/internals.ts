@@ -4,6 +4,7 @@
  */
 import type { PendingIndex } from '../keys/field-seal.js';
 import type { EncryptedColumn } from './encrypted-column.js';
+import type { TransactionRunner } from './transaction-end.js';
 import type {
   DataSource,
   EntityMetadata,
@@ -185,10 +186,10 @@ export interface DataSourceInternals {
   readonly subscribers: object[];
 }
 
-/** The two ways from a query runner to the driver. */
-export interface RunnerInternals {
-  query(sql: string, parameters?: unknown[], ...more: unknown[]): Promise<unknown>;
-  stream(sql: string, parameters?: unknown[], ...more: unknown[]): Promise<unknown>;
+/** The two ways from a query runner to the driver. Parameters are a list, or an object where the driver takes names. */
+export interface RunnerInternals extends TransactionRunner {
+  query(sql: string, parameters?: unknown, ...more: unknown[]): Promise<unknown>;
+  stream(sql: string, parameters?: unknown, ...more: unknown[]): Promise<unknown>;
 }
 
 export interface EntityManagerInternals {

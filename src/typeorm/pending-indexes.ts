@@ -5,6 +5,7 @@
 import { isPendingIndex, type PendingIndex } from '../keys/field-seal.js';
 import { settleWhole } from '../keys/parallel.js';
 import { override, type DataSourceInternals, type RunnerInternals } from './internals.js';
+import { inSameTransaction } from './transaction-end.js';
 
 /** Query runners of this data source, those made while there are such indexes, send none that is still to be made. */
 export function makeIndexesFirst(dataSource: DataSourceInternals, areThere: () => boolean): void {
@@ -23,11 +24,16 @@ export function makeIndexesFirst(dataSource: DataSourceInternals, areThere: () =
 function makeIndexesOf(runner: RunnerInternals): void {
   for (const method of ['query', 'stream'] as const) {
     const send = runner[method].bind(runner);
-    override(runner, method, (sql, parameters, ...more) =>
-      parameters?.some(isPendingIndex) === true
-        ? madeIn(parameters).then((made) => send(sql, made, ...more))
-        : send(sql, parameters, ...more),
-    );
+    override(runner, method, (sql, parameters, ...more) => {
+      // TypeORM takes an object of named parameters too, for databases that know them.
+      if (!Array.isArray(parameters) || !parameters.some(isPendingIndex))
+        return send(sql, parameters, ...more);
+      const assertSame = inSameTransaction(runner);
+      return madeIn(parameters).then((made) => {
+        assertSame();
+        return send(sql, made, ...more);
+      });
+    });
   }
 }
 

@@ -12,6 +12,7 @@ import { pinnedValues } from './pinned-values.js';
 import { restorePlaintext } from './returned-cells.js';
 import { isSealed, type Sealed } from './sealed.js';
 import { showMasks } from './shown-masks.js';
+import { inSameTransaction } from './transaction-end.js';
 import { boundOf, notPrepared, nothingWritten, refuseUnsafeSet, setIn, without } from './update-set.js';
 
 export function updateBuilder(
@@ -40,14 +41,16 @@ export function updateBuilder(
       if (columns.length === 0) return super.execute();
       const unknown = this.#unknownBound(columns);
       const sealed = this.#sealedBySave(columns);
-      if (unknown.length === 0 && sealed.length === 0) return this.#write(columns);
-      return inTransaction(this, () => this.#writeAfterReading(columns, unknown, sealed));
+      const assertSame = inSameTransaction(this.queryRunner);
+      if (unknown.length === 0 && sealed.length === 0) return this.#write(columns, assertSame);
+      return inTransaction(this, () => this.#writeAfterReading(columns, unknown, sealed, assertSame));
     }
 
     async #writeAfterReading(
       columns: readonly EncryptedColumn[],
       unknown: readonly ColumnMetadata[],
       sealed: readonly EncryptedColumn[],
+      assertSame: () => void,
     ): Promise<UpdateResult> {
       const rows = await this.#readMatched([...unknown, ...sealed.map(({ cell }) => cell)]);
       if (rows.length === 0) return nothingWritten();
@@ -56,19 +59,21 @@ export function updateBuilder(
         if (Object.keys(this.#changes).length === 0) return nothingWritten();
         this.#read = sharedValues(dataSource, setIn(columns, this.#changes), unknown, rows);
         this.expressionMap.extraAppendedAndWhereCondition = this.#sameAs(unknown, rows[0]!);
-        return await this.#write(columns);
+        return await this.#write(columns, assertSame);
       } finally {
         this.expressionMap.extraAppendedAndWhereCondition = '';
         this.#changes = this.#read = undefined;
       }
     }
 
-    async #write(columns: readonly EncryptedColumn[]): Promise<UpdateResult> {
+    /** @param assertSame Whether the statement may still be sent, after everything that it waits for. */
+    async #write(columns: readonly EncryptedColumn[], assertSame: () => void): Promise<UpdateResult> {
       const set = this.#set();
       const { beforeUpdateListeners } = columns[0]!.metadata;
       const late = isHeardBefore(dataSource, this.expressionMap, beforeUpdateListeners, 'beforeUpdate');
       this.#prepared = await seal.prepare(valuesToPrepare(columns, [set], late));
       try {
+        assertSame();
         return await this.#send(columns, set);
       } finally {
         this.#prepared.close();
