@@ -1,6 +1,6 @@
 /** SELECT: where objects of find options, and pages of raw rows opened before hydration. */
 import type { DataSource, EntityMetadata, QueryRunner } from 'typeorm';
-import { isPendingIndex } from '../keys/field-seal.js';
+import { isPendingIndex, type PendingIndex } from '../keys/field-seal.js';
 import { whenReady, type Ready } from '../keys/ready.js';
 import type { EncryptedColumn } from './encrypted-column.js';
 import {
@@ -93,6 +93,14 @@ export function selectBuilder(
     }
 
     override executeEntitiesAndRawResults(queryRunner: QueryRunner): Promise<RawAndEntities> {
+      // A page over joins is looked up by a builder of TypeORM's own, with the parameters of this one.
+      const pending = dataSource.queryResultCache ? this.#unmade() : [];
+      return pending.length === 0
+        ? this.#execute(queryRunner)
+        : madeIn(pending).then(() => this.#execute(queryRunner));
+    }
+
+    #execute(queryRunner: QueryRunner): Promise<RawAndEntities> {
       const plan = this.#isEncrypted() ? rowEntities.planOf(this.expressionMap) : undefined;
       return plan === undefined
         ? super.executeEntitiesAndRawResults(queryRunner)
@@ -136,8 +144,15 @@ export function selectBuilder(
     /** The cache knows a statement by its parameters as JSON, in which indexes have to stand that are made. */
     #loadCached(queryRunner: QueryRunner, selected: SelectedAlias[]): Promise<Row[]> {
       const load = () => this.#noting(selected, () => super.loadRawResults(queryRunner));
-      const pending = Object.values(this.expressionMap.parameters).filter(isPendingIndex);
+      const pending = this.#unmade();
       return pending.length === 0 ? load() : madeIn(pending).then(load);
+    }
+
+    #unmade(): readonly PendingIndex[] {
+      const { parameters } = this.expressionMap;
+      return Object.values(parameters)
+        .filter(isPendingIndex)
+        .filter(({ bytes }) => bytes === undefined);
     }
 
     /** Notes in `selected` what the SQL selects that is made meanwhile. */
