@@ -13,7 +13,7 @@ import {
   withDefault,
 } from '../keys/options.js';
 import { regionOfArn } from './arn.js';
-import { arnsOf, macKeyRule, type MacKeys } from './mac-keys.js';
+import { arnsOf, macKeyRule, refuseSharedMacKeys, type MacKeys } from './mac-keys.js';
 
 /** Options of {@link awsKms}. */
 export interface AwsKmsOptions {
@@ -33,7 +33,8 @@ export interface AwsKmsOptions {
   /**
    * HMAC_256 keys that make the blind indexes of purposes with `index: 'kms'`, by purpose: the ARN of the key of version 1,
    * or an ARN for each version of the index: `{ 1: 'arn:…', 2: 'arn:…' }`. Another key makes other indexes of the same
-   * values, so a version keeps its key for ever, and an alias, which can be pointed at another one, is refused.
+   * values, so a version keeps its key for ever, and an alias, which can be pointed at another one, is refused. A key serves one purpose of one application and
+   * environment.
    */
   readonly macKeys?: Readonly<Record<string, string | Readonly<Record<number, string>>>>;
   readonly timeouts?: {
@@ -94,6 +95,7 @@ export function parseAwsKmsOptions(options: AwsKmsOptions) {
   const { keks, openKeks, macKeys, region, endpoint } = settings;
   const kekNames = [...keks.values(), ...openKeks.values()].flat();
   refuseKeksAsMacKeys(macKeys, kekNames);
+  refuseSharedMacKeys(macKeys, 'awsKms.macKeys');
   refuseKeysWithoutEndpoint(region, endpoint, [...kekNames, ...[...macKeys.values()].flatMap(arnsOf)]);
   return settings;
 }

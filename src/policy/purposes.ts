@@ -1,10 +1,8 @@
 /** What the policy documents need to know of a purpose: how its keys are delivered, and where its index keys are. */
-import { indexRule, type IndexPolicy } from '../keys/delivery-options.js';
+import { DELIVERIES, indexRule, type IndexPolicy } from '../keys/delivery-options.js';
 import { listOf, mapOf, oneOf, optional, withDefault, type OptionRule } from '../keys/options.js';
 import { parsePolicy } from '../keys/policy.js';
 import type { Delivery, KeyKind } from '../keys/ports.js';
-
-const DELIVERIES = ['pool', 'envelope', 'sealed'] as const satisfies readonly Delivery[];
 
 /** `'none'`: an envelope purpose that names no index needs no key store, and so no index key. */
 export type IndexSource = IndexPolicy['source'] | 'none';

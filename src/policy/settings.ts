@@ -1,6 +1,6 @@
 /** The named exports `options` and `tiers` of a configuration module, as far as policy documents need them. */
 import { isKeyArn } from '../kms/arn.js';
-import { arnOf, arnsOf, macKeyRule, type MacKeys } from '../kms/mac-keys.js';
+import { arnOf, arnsOf, macKeyRule, refuseSharedMacKeys, type MacKeys } from '../kms/mac-keys.js';
 import {
   contextName,
   describeValue,
@@ -98,6 +98,7 @@ export function parseSettings(options: unknown, tiers: unknown): PolicySettings 
   const traits = traitsOf(given.get('purposes'));
   const parsed = parseTiers(tiers);
   refuseUnknownPurposes(parsed, traits);
+  refuseSharedMacKeys(parsed.macKeys, 'tiers.macKeys');
   const { keyService, ...principals } = parsed.principals;
   const settings = {
     application: conditionValue(given.get('application'), 'options.application'),

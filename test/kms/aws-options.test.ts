@@ -38,6 +38,16 @@ const REFUSED: readonly (readonly [name: string, change: object, message: RegExp
     /awsKms\.macKeys\.card-number.*ARN of a key/,
   ],
   [
+    'a version that is none',
+    { macKeys: { 'card-number': { v1: KEY_ARN } } },
+    /awsKms\.macKeys\.card-number\.v1: expected a version of the index/,
+  ],
+  [
+    'one MAC key for two purposes',
+    { macKeys: { 'card-number': KEY_ARN, 'personal-data': { 2: KEY_ARN } } },
+    /awsKms\.macKeys\.personal-data: expected a key of its own, got that of the purpose card-number/,
+  ],
+  [
     'a MAC key in a list',
     { macKeys: { 'card-number': ['arn:x'] } },
     /awsKms\.macKeys\.card-number: .*\{ 1: 'arn:/,

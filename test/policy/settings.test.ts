@@ -50,6 +50,11 @@ describe('the settings', () => {
       { ...tiers, macKeys: { 'card-number': MAC } },
     ],
     [
+      'tiers.macKeys.reports: expected a key of its own',
+      { ...options, purposes: { ...options.purposes, reports: {} } },
+      { ...tiers, macKeys: { 'card-number': MAC, reports: MAC } },
+    ],
+    [
       'tiers.macKeys.card-number: expected an HMAC_256 key, which is no KEK',
       purpose({ index: 'kms' }),
       { ...tiers, macKeys: { 'card-number': CARD } },
