@@ -124,9 +124,8 @@ class PublicKeySource implements KeySource {
   }
 
   /** A process that only writes has nothing that opens, nor may the KMS open anything for it. */
-  async openEnvelopeKey(purpose: string, kekRef: Uint8Array, wrapped: Uint8Array): Promise<Buffer> {
-    if (this.#envelopes === undefined) throw hasNoKeys(purpose, 'envelope');
-    return this.#envelopes.openEnvelopeKey(purpose, kekRef, wrapped);
+  openEnvelopeKey(purpose: string): Promise<never> {
+    return Promise.reject(opensNothing(purpose));
   }
 
   /** For a purpose with a list there is no KMS that could allow anything. */
@@ -188,6 +187,13 @@ function onlyWrites(got: string): ConfigError {
   return new ConfigError(
     'ERR_CONFIG_OPTION',
     `keys: publicKeySource expects access 'write-only', since public keys open nothing, got '${got}'.`,
+  );
+}
+
+function opensNothing(purpose: string): ConfigError {
+  return new ConfigError(
+    'ERR_CONFIG_OPTION',
+    `Purpose ${purpose}: publicKeySource opens no cell; read with keyStoreSource(…) or kmsSource(…).`,
   );
 }
 
