@@ -30,7 +30,14 @@ export function blindIndexes(
  * @throws SealError `ERR_SEAL_TYPE`, `ERR_SEAL_VALUE`
  */
 export function indexMessage(version: number, column: CellColumn, value: unknown): Buffer {
-  return Buffer.concat([namesOf(version, column), normalBytes(column, value)]);
+  const names = namesOf(version, column);
+  const bytes = normalBytes(column, value);
+  // Never of the pool that small buffers of the whole process share.
+  const message = Buffer.alloc(names.length + bytes.length);
+  message.set(names);
+  message.set(bytes, names.length);
+  bytes.fill(0);
+  return message;
 }
 
 /** The blind index that an HMAC-SHA-256 of such a message is. */

@@ -81,6 +81,7 @@ const table = {
     'indexKeys',
     'makeEnvelopeKey',
     'openEnvelopeKey',
+    'mac',
     'notDenied',
     'kmsCalls',
     'close',

@@ -65,7 +65,7 @@ export interface FieldColumn {
 
 /**
  * A blind index that the KMS makes when the statement in which it stands is sent. Whoever sends statements puts the bytes in
- * its place; drivers refuse it as it is. It shows neither its value nor its bytes.
+ * its place; drivers refuse it as it is. It never shows its value, and its bytes once they are made.
  */
 export interface PendingIndex {
   readonly [PENDING_INDEX_BRAND]: true;

@@ -54,7 +54,9 @@ export class KmsIndex implements PendingIndex {
     return this.#bytes?.toString('hex') ?? (this.#label ??= `[PendingIndex ${randomUUID()}]`);
   }
 
+  /** Asked by drivers that take every object for a text. */
   toString(): string {
+    if (this.#bytes === undefined) throw notMade();
     return this.toJSON();
   }
 

@@ -1,6 +1,6 @@
 /** Blind indexes that the KMS makes: when it is asked, for what, and what stands in a statement until then. */
 import { createHmac } from 'node:crypto';
-import { format, inspect } from 'node:util';
+import { inspect } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { KmsError } from '../../src/errors.js';
 import { isPendingIndex, type IndexValue, type PendingIndex } from '../../src/keys/field-seal.js';
@@ -84,7 +84,7 @@ describe('an index that the KMS makes', () => {
     for (const shown of [
       inspect(index, { showHidden: true, depth: 9 }),
       JSON.stringify(index),
-      format('%s', index),
+      inspect([index]),
     ]) {
       expect(shown).toContain('PendingIndex');
       expect(shown).not.toContain('4111');
@@ -93,9 +93,10 @@ describe('an index that the KMS makes', () => {
     // A cache that knows statements by their parameters must not take one value for another.
     expect(JSON.stringify(index)).toBe(JSON.stringify(index));
     expect(JSON.stringify(index)).not.toBe(JSON.stringify(find()));
-    const driver = index as unknown as { toPostgres(): unknown; toSqlString(): unknown };
+    const driver = index as unknown as { toPostgres(): unknown; toSqlString(): unknown; toString(): string };
     thrown(() => driver.toPostgres(), 'ERR_SEAL_NOT_PREPARED');
     thrown(() => driver.toSqlString(), 'ERR_SEAL_NOT_PREPARED');
+    thrown(() => driver.toString(), 'ERR_SEAL_NOT_PREPARED');
     const bytes = await index.make();
     expect(JSON.stringify(index)).toBe(`"${bytes.toString('hex')}"`);
   });
