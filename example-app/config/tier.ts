@@ -1,4 +1,4 @@
-/** What the processes of both tiers have in common: how they start, fail and end. */
+/** What the processes of all tiers have in common: how they start, fail and end. */
 import { isFieldSealError } from 'fieldseal';
 import type { Logger } from 'pino';
 import { SettingsError } from './environment.js';

@@ -24,7 +24,11 @@ export class PublicKeyLists {
   }
 
   async #query<Row extends object>(sql: string, values: readonly string[]): Promise<readonly Row[]> {
-    const client = new Client({ connectionString: this.#url, connectionTimeoutMillis: 5_000 });
+    const client = new Client({
+      connectionString: this.#url,
+      connectionTimeoutMillis: 5_000,
+      query_timeout: 10_000,
+    });
     // A connection that is lost is told by the query as well; without a listener it would end the process.
     client.on('error', () => undefined);
     try {
