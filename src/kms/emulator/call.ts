@@ -8,7 +8,7 @@ import { AwsException } from './exceptions.js';
 import { checkState } from './key.js';
 import type { KeyUsage, StateNeed, StoredKey } from './key.js';
 import type { KeyTable } from './key-table.js';
-import { describeIssues } from './policy-file.js';
+import { check } from './issues.js';
 import type { EmulatorPrincipal, PolicyDocument } from './policy-file.js';
 
 /** What the emulator lends to operations. */
@@ -61,9 +61,9 @@ export class Call {
 
   /** The members of the request. @throws AwsException `ValidationException`. */
   parse<T>(schema: z.ZodType<T>): T {
-    const parsed = schema.safeParse(this.#body);
-    if (parsed.success) return parsed.data;
-    throw new AwsException('ValidationException', describeIssues(parsed.error));
+    const checked = check(schema, this.#body);
+    if (checked.isValid) return checked.value;
+    throw new AwsException('ValidationException', checked.why);
   }
 
   /**

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { ConfigError } from '../../errors.js';
 import { isKnownConditionKey, isKnownOperator } from './conditions.js';
+import { check, exactly, expected } from './issues.js';
 
 export type OneOrMany = string | readonly string[];
 
@@ -49,56 +50,90 @@ export const LOCAL_POLICY: EmulatorPolicy = {
   ],
 };
 
-const oneOrMany = z.union([z.string().min(1), z.array(z.string().min(1)).min(1)]);
+const TEXTS = expected('a text or a list of texts');
+
+const text = z.string().min(1);
+
+const oneOrMany = z.union([text, z.array(text).min(1)], { error: TEXTS });
 
 const condition = z.record(
-  z.string().refine(isKnownOperator, { error: 'is not an operator that the emulator knows' }),
+  z.string().refine(isKnownOperator, { error: 'expected an operator that the emulator knows' }),
   z.record(
-    z.string().refine(isKnownConditionKey, { error: 'is not a condition key that the emulator knows' }),
-    z.union([oneOrMany, z.boolean()]),
+    z.string().refine(isKnownConditionKey, { error: 'expected a condition key that the emulator knows' }),
+    z.union([oneOrMany, z.boolean()], { error: expected('a text, a list of texts, true or false') }),
   ),
 );
 
-const identityStatement = z.strictObject({
+const STATEMENT = '{ "Effect": …, "Action": …, "Resource": … }';
+
+const ofStatement = {
   Sid: z.string().optional(),
   Effect: z.enum(['Allow', 'Deny']),
   Action: oneOrMany,
   Resource: oneOrMany,
   Condition: condition.optional(),
-});
+};
 
-const keyStatement = identityStatement.extend({
-  Principal: z.union([z.literal('*'), z.strictObject({ AWS: oneOrMany })]),
-});
+const identityStatement = exactly(ofStatement, STATEMENT);
 
-const identityPolicy = z.strictObject({
-  Version: z.string().optional(),
-  Statement: z.array(identityStatement),
-});
+const keyStatement = exactly(
+  {
+    ...ofStatement,
+    Principal: z.union([z.literal('*'), z.strictObject({ AWS: oneOrMany })], {
+      error: expected('"*" or { "AWS": … }'),
+    }),
+  },
+  STATEMENT,
+);
+
+const STATEMENTS = expected('a list of statements');
+const POLICY = '{ "Statement": […] }';
+
+const identityPolicy = exactly(
+  { Version: z.string().optional(), Statement: z.array(identityStatement, { error: STATEMENTS }) },
+  POLICY,
+);
 
 /** A key policy, as CreateKey and PutKeyPolicy take it. */
-export const keyPolicy = z.strictObject({
-  Version: z.string().optional(),
-  Id: z.string().optional(),
-  Statement: z.array(keyStatement).min(1),
-});
+export const keyPolicy = exactly(
+  {
+    Version: z.string().optional(),
+    Id: z.string().optional(),
+    Statement: z.array(keyStatement, { error: STATEMENTS }).min(1, { error: 'expected one or more' }),
+  },
+  POLICY,
+);
 
-const emulatorPolicy = z.strictObject({
-  principals: z
-    .array(
-      z.strictObject({
-        name: z.string().regex(/^[\w+=,.@-]{1,64}$/),
-        accessKeyId: z.string().regex(/^[A-Za-z0-9]{16,128}$/),
-        secretAccessKey: z.string().min(16),
-        policy: identityPolicy,
+const NAME = expected('1 to 64 letters, digits and _+=,.@-');
+const ACCESS_KEY_ID = expected('16 to 128 letters and digits');
+const SECRET = expected('a text of 16 characters or more');
+
+const principal = exactly(
+  {
+    name: z.string({ error: NAME }).regex(/^[\w+=,.@-]{1,64}$/, { error: NAME }),
+    accessKeyId: z.string({ error: ACCESS_KEY_ID }).regex(/^[A-Za-z0-9]{16,128}$/, { error: ACCESS_KEY_ID }),
+    secretAccessKey: z.string({ error: SECRET }).min(16, { error: SECRET }),
+    policy: identityPolicy,
+  },
+  'an object with name, accessKeyId, secretAccessKey and policy',
+);
+
+const LIST = 'a list of principals, each with name, accessKeyId, secretAccessKey and policy';
+
+const emulatorPolicy = exactly(
+  {
+    principals: z
+      .array(principal, { error: expected(LIST) })
+      .min(1, { error: 'expected one or more' })
+      .refine((list) => areUnique(list.map((one) => one.name)), {
+        error: 'expected a name of its own for each, got one twice',
+      })
+      .refine((list) => areUnique(list.map((one) => one.accessKeyId)), {
+        error: 'expected an accessKeyId of its own for each, got one twice',
       }),
-    )
-    .min(1)
-    .refine((list) => areUnique(list.map((one) => one.name)), { error: 'two principals have one name' })
-    .refine((list) => areUnique(list.map((one) => one.accessKeyId)), {
-      error: 'two principals have one accessKeyId',
-    }),
-});
+  },
+  '{ "principals": […] }',
+);
 
 /**
  * Reads a policy file.
@@ -109,7 +144,10 @@ export function readPolicyFile(path: string): EmulatorPolicy {
   try {
     json = JSON.parse(readFileSync(path, 'utf8'));
   } catch (error) {
-    const why = error instanceof SyntaxError ? 'is not JSON' : `cannot be read (${codeOf(error)})`;
+    const why =
+      error instanceof SyntaxError
+        ? 'is not JSON: expected { "principals": […] }'
+        : `cannot be read (${codeOf(error)})`;
     throw new ConfigError('ERR_CONFIG_OPTION', `Policy file ${path} ${why}.`);
   }
   return parsePolicy(json, `Policy file ${path}`);
@@ -120,17 +158,22 @@ export function readPolicyFile(path: string): EmulatorPolicy {
  * @throws ConfigError `ERR_CONFIG_OPTION`.
  */
 export function parsePolicy(policy: unknown, source: string): EmulatorPolicy {
-  const parsed = emulatorPolicy.safeParse(policy);
-  if (parsed.success) return parsed.data;
-  throw new ConfigError('ERR_CONFIG_OPTION', `${source}: ${describeIssues(parsed.error)}.`);
+  if (isPrinted(policy)) throw printedPolicy(source);
+  const checked = check(emulatorPolicy, policy);
+  if (checked.isValid) return checked.value;
+  throw new ConfigError('ERR_CONFIG_OPTION', `${source}: ${checked.why}.`);
 }
 
-/** Where a document is wrong and why, without its values. */
-export function describeIssues(error: z.ZodError): string {
-  return error.issues
-    .slice(0, 3)
-    .map((issue) => `${issue.path.map(String).join('.') || 'document'}: ${issue.message}`)
-    .join('; ');
+/** What `fieldseal policy` prints looks like what is wanted here, and has no credentials. */
+function isPrinted(policy: unknown): boolean {
+  return typeof policy === 'object' && policy !== null && 'identityPolicies' in policy;
+}
+
+function printedPolicy(source: string): ConfigError {
+  return new ConfigError(
+    'ERR_CONFIG_OPTION',
+    `${source}: expected { "principals": [{ "name": …, "accessKeyId": …, "secretAccessKey": …, "policy": … }] }, got the output of \`fieldseal policy\`, which has no principals with accessKeyId and secretAccessKey. Make one for each of its identityPolicies, with that as its policy.`,
+  );
 }
 
 function areUnique(words: readonly string[]): boolean {

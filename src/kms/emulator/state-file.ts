@@ -3,9 +3,10 @@ import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, w
 import { dirname } from 'node:path';
 import { z } from 'zod';
 import { ConfigError } from '../../errors.js';
+import { check } from './issues.js';
 import { KEY_SPECS, KEY_STATES, KEY_USAGES } from './key.js';
 import type { StoredKey } from './key.js';
-import { describeIssues, keyPolicy } from './policy-file.js';
+import { keyPolicy } from './policy-file.js';
 
 /** Everything that the emulator remembers. */
 export interface EmulatorState {
@@ -46,11 +47,11 @@ const stateFile = z.strictObject({
  */
 export function readStateFile(path: string): EmulatorState {
   if (!existsSync(path)) return { keys: new Map(), aliases: new Map() };
-  const parsed = stateFile.safeParse(parseJson(path));
-  if (!parsed.success) throw damaged(path, describeIssues(parsed.error));
+  const checked = check(stateFile, parseJson(path));
+  if (!checked.isValid) throw damaged(path, checked.why);
   return {
-    keys: new Map(parsed.data.keys.map((key) => [key.keyId, key])),
-    aliases: new Map(Object.entries(parsed.data.aliases)),
+    keys: new Map(checked.value.keys.map((key) => [key.keyId, key])),
+    aliases: new Map(Object.entries(checked.value.aliases)),
   };
 }
 

@@ -3,7 +3,8 @@ import { z } from 'zod';
 import type { Call, Operation } from '../call.js';
 import { AwsException } from '../exceptions.js';
 import type { StoredKey } from '../key.js';
-import { describeIssues, keyPolicy } from '../policy-file.js';
+import { check } from '../issues.js';
+import { keyPolicy } from '../policy-file.js';
 import type { PolicyDocument } from '../policy-file.js';
 import { keyId } from './members.js';
 
@@ -41,9 +42,9 @@ export function parseKeyPolicy(text: string): PolicyDocument {
   } catch {
     throw new AwsException('MalformedPolicyDocumentException', 'The policy is not JSON.');
   }
-  const parsed = keyPolicy.safeParse(json);
-  if (parsed.success) return parsed.data;
-  throw new AwsException('MalformedPolicyDocumentException', describeIssues(parsed.error));
+  const checked = check(keyPolicy, json);
+  if (checked.isValid) return checked.value;
+  throw new AwsException('MalformedPolicyDocumentException', checked.why);
 }
 
 /** AWS's lockout check: who sets a key policy must be able to set the next one. */
