@@ -9,6 +9,7 @@ interface DevKmsOptions {
   readonly stateFile?: string;
   readonly policyFile?: string;
   readonly createKey?: readonly string[];
+  readonly createMacKey?: readonly string[];
 }
 
 const DEFAULT_PORT = 4599;
@@ -20,13 +21,17 @@ export function devKmsCommand(): Command {
     .option('--state-file <path>', 'keeps keys over restarts; holds them in the clear')
     .option('--policy-file <path>', 'principals and what they may do; default: one that may do everything')
     .option('--create-key <alias...>', "makes a symmetric key per alias ('alias/…') where there is none")
+    .option(
+      '--create-mac-key <alias...>',
+      "makes an HMAC_256 key per alias where there is none, for index: 'kms'",
+    )
     .action(runDevKms);
 }
 
 async function runDevKms(options: DevKmsOptions): Promise<void> {
   const stopped = stopSignal();
-  const { createKey, ...others } = options;
-  const emulator = await startKmsEmulator({ ...others, createKeys: createKey ?? [] });
+  const { createKey: createKeys = [], createMacKey: createMacKeys = [], ...others } = options;
+  const emulator = await startKmsEmulator({ ...others, createKeys, createMacKeys });
   process.stdout.write(introduction(emulator, options.policyFile === undefined));
   await stopped;
   await emulator.close();
@@ -39,6 +44,8 @@ function introduction(emulator: KmsEmulator, secretsArePublic: boolean): string 
     ...emulator.principals.map(
       (name) => `Principal ${name}: ${credentialsOf(emulator, name, secretsArePublic)}`,
     ),
+    // Of the keys: who may only Decrypt, or make MACs, cannot look an alias up.
+    ...Object.entries(emulator.aliases()).map(([alias, arn]) => `${alias}  ${arn}`),
     'Stop with Ctrl-C.',
   ];
   return `${lines.join('\n')}\n`;

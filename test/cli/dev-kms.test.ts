@@ -1,8 +1,14 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { DecryptCommand, EncryptCommand, KMSClient } from '@aws-sdk/client-kms';
+import {
+  DecryptCommand,
+  DescribeKeyCommand,
+  EncryptCommand,
+  GenerateMacCommand,
+  KMSClient,
+} from '@aws-sdk/client-kms';
 import { bundleScript } from '@fieldseal/test-support';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { runCli, startCli } from './cli-process.js';
@@ -69,6 +75,48 @@ describe('fieldseal dev-kms', () => {
     const second = await devKms('--state-file', stateFile);
     const { Plaintext } = await second.sdk.send(new DecryptCommand({ CiphertextBlob }));
     expect(Buffer.from(Plaintext ?? []).toString()).toBe('kept');
+  });
+
+  it('prints the ARN behind each alias that it has or made', async () => {
+    const stateFile = join(folder, 'state.json');
+    const first = await devKms('--state-file', stateFile, '--create-key', 'alias/card-a', 'alias/card-b');
+    first.process.child.kill('SIGTERM');
+    await first.process.finished;
+    const { process, sdk } = await devKms('--state-file', stateFile, '--create-mac-key', 'alias/card-mac');
+    const text = await process.printed('Stop with');
+    const lines = [...text.matchAll(/^(alias\/\S+) {2}(arn:aws:kms:\S+)$/gmu)];
+    expect(lines.map(([, alias]) => alias)).toEqual(['alias/card-a', 'alias/card-b', 'alias/card-mac']);
+    for (const [, KeyId, arn] of lines) {
+      expect((await sdk.send(new DescribeKeyCommand({ KeyId: KeyId! }))).KeyMetadata!.Arn).toBe(arn);
+    }
+    const mac = { KeyId: lines[2]![2]!, Message: Buffer.from('x'), MacAlgorithm: 'HMAC_SHA_256' } as const;
+    await sdk.send(new GenerateMacCommand(mac));
+  });
+
+  it('refuses a state file that another one has, until that one is gone, however it went', async () => {
+    const stateFile = join(folder, 'state.json');
+    const first = await devKms('--state-file', stateFile, '--create-key', 'alias/a');
+    const { code, stderr } = await runCli(cli.file, ['dev-kms', '--port', '0', '--state-file', stateFile]);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/^ERR_CONFIG_OPTION: State file [^\n]*state\.json[^\n]*\n$/);
+    expect(stderr).toContain(`process ${first.process.child.pid!}`);
+    first.process.child.kill('SIGKILL');
+    await first.process.finished;
+    const second = await devKms('--state-file', stateFile);
+    second.process.child.kill('SIGTERM');
+    await second.process.finished;
+    expect(readdirSync(folder)).toEqual(['state.json']);
+  });
+
+  it('lets one of many have a state file whose owner was killed', async () => {
+    const stateFile = join(folder, 'state.json');
+    const first = await devKms('--state-file', stateFile, '--create-key', 'alias/a');
+    first.process.child.kill('SIGKILL');
+    await first.process.finished;
+    const started = await Promise.allSettled(
+      Array.from({ length: 4 }, () => devKms('--state-file', stateFile)),
+    );
+    expect(started.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
   });
 
   it('prints no secret of a policy file', async () => {

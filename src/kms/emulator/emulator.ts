@@ -2,17 +2,21 @@
 import type { AddressInfo } from 'node:net';
 import type { Server } from 'node:http';
 import { ConfigError } from '../../errors.js';
+import { keyArn } from './arns.js';
 import { AuditLog } from './audit.js';
 import type { AuditEntry } from './audit.js';
 import { FaultPlan } from './faults.js';
 import type { FaultInjector } from './faults.js';
 import { newKey } from './key.js';
+import type { KeySpec } from './key.js';
 import { KeyTable } from './key-table.js';
 import { isAliasName } from './operations/aliases.js';
 import { LOCAL_POLICY, parsePolicy, readPolicyFile } from './policy-file.js';
 import type { EmulatorPolicy } from './policy-file.js';
 import { createKmsServer } from './server.js';
 import { readStateFile, writeStateFile } from './state-file.js';
+import { lockStateFile } from './state-lock.js';
+import type { Release } from './state-lock.js';
 
 /** Loopback only: the emulator hands out keys over plain HTTP. */
 const HOST = '127.0.0.1';
@@ -26,8 +30,8 @@ export interface KmsEmulatorOptions {
   /** Region in ARNs and signatures. Default `'eu-central-1'`. */
   readonly region?: string;
   /**
-   * File that keeps keys and aliases over restarts, mode 0600, for one running emulator at a time. Default: nothing is
-   * kept.
+   * File that keeps keys and aliases over restarts, mode 0600, for one running emulator at a time: a lock file beside it,
+   * `<path>.lock`, names the process. Default: nothing is kept.
    */
   readonly stateFile?: string;
   /** JSON file with an {@link EmulatorPolicy}. Not together with `policy`. */
@@ -36,6 +40,8 @@ export interface KmsEmulatorOptions {
   readonly policy?: EmulatorPolicy;
   /** Aliases (`'alias/card-a'`) for which a symmetric key is made where there is none. */
   readonly createKeys?: readonly string[];
+  /** Aliases (`'alias/card-mac'`) for which an HMAC_256 key is made where there is none, for purposes with `index: 'kms'`. */
+  readonly createMacKeys?: readonly string[];
   /** Milliseconds since the epoch, for signatures, rotation, deletion and the audit log. Default `Date.now`. */
   readonly now?: () => number;
   /** Is told every plaintext key that leaves the emulator, as a copy. For canary tests alone. */
@@ -54,6 +60,8 @@ export interface KmsEmulator {
   readonly region: string;
   /** Names of the principals. */
   readonly principals: readonly string[];
+  /** ARNs of the keys by alias, those that were there already included. */
+  aliases(): Readonly<Record<string, string>>;
   /**
    * Credentials of a principal. Default `'local'`.
    * @throws ConfigError `ERR_CONFIG_OPTION` when the policy has no such principal.
@@ -68,17 +76,33 @@ export interface KmsEmulator {
 
 /**
  * Starts the emulator. It protects nothing: keys lie in its memory and state file in the clear.
- * @throws ConfigError `ERR_CONFIG_OPTION`: NODE_ENV is production, a file is damaged or is no policy, the port is taken.
+ * @throws ConfigError `ERR_CONFIG_OPTION`: NODE_ENV is production, a file is damaged, in use by another
+ *   emulator or no policy, an alias is of another kind of key, the port is taken.
  */
 export async function startKmsEmulator(options: KmsEmulatorOptions = {}): Promise<KmsEmulator> {
   if (process.env.NODE_ENV === 'production') {
     throw optionError('The KMS emulator does not start under NODE_ENV=production; use AWS KMS.');
   }
   const { principals } = policyOf(options);
+  const { stateFile } = options;
+  const release = stateFile === undefined ? () => undefined : await lockStateFile(stateFile);
+  try {
+    return await start(options, principals, release);
+  } catch (error) {
+    release();
+    throw error;
+  }
+}
+
+async function start(
+  options: KmsEmulatorOptions,
+  principals: EmulatorPolicy['principals'],
+  release: Release,
+): Promise<KmsEmulator> {
   const { now = Date.now, unsafeOnPlaintext, region = DEFAULT_REGION } = options;
   const keys = openKeyTable(options.stateFile, region, now);
   const onPlaintext = (bytes: Buffer): void => unsafeOnPlaintext?.(Buffer.from(bytes));
-  createMissingKeys(keys, options.createKeys ?? [], now());
+  createMissingKeys(keys, options, now());
   const faults = new FaultPlan();
   const audit = new AuditLog();
   const server = createKmsServer({ keys, principals, faults, audit, now, onPlaintext });
@@ -87,10 +111,11 @@ export async function startKmsEmulator(options: KmsEmulatorOptions = {}): Promis
     endpoint: `http://${HOST}:${port}`,
     region,
     principals: principals.map((one) => one.name),
+    aliases: () => aliasesOf(keys),
     credentials: (name = 'local') => credentialsOf(principals, name),
     audit: () => audit.entries(),
     faults,
-    close: () => close(server),
+    close: () => close(server).finally(release),
   };
 }
 
@@ -108,14 +133,46 @@ function openKeyTable(stateFile: string | undefined, region: string, now: () => 
   return new KeyTable(region, readStateFile(stateFile), save, now);
 }
 
-function createMissingKeys(keys: KeyTable, aliases: readonly string[], now: number): void {
-  for (const alias of aliases) {
-    if (!isAliasName(alias)) throw optionError(`createKeys: expected 'alias/…', got a name of another form.`);
+/** Options that make keys, and which ones. */
+const MADE = { createKeys: 'SYMMETRIC_DEFAULT', createMacKeys: 'HMAC_256' } as const;
+
+/** All or none: nothing is made where one of the aliases is wrong. */
+function createMissingKeys(keys: KeyTable, options: KmsEmulatorOptions, now: number): void {
+  const wanted = new Map<string, KeySpec>();
+  for (const option of ['createKeys', 'createMacKeys'] as const) {
+    for (const alias of options[option] ?? []) {
+      const spec = MADE[option];
+      if (!isAliasName(alias))
+        throw optionError(`${option}: expected 'alias/…', got a name of another form.`);
+      if ((wanted.get(alias) ?? spec) !== spec) {
+        throw optionError(
+          `${alias}: expected it in one of createKeys and createMacKeys, got it in both. Name another alias.`,
+        );
+      }
+      const found = keys.find(alias)?.spec ?? spec;
+      if (found !== spec) {
+        throw optionError(
+          `${option}: expected ${alias} to be a key of the kind ${spec}, got one of the kind ${found}. Name another alias, or delete this one (kms:DeleteAlias).`,
+        );
+      }
+      wanted.set(alias, spec);
+    }
+  }
+  for (const [alias, spec] of wanted) {
     if (keys.find(alias) !== undefined) continue;
-    const key = newKey('SYMMETRIC_DEFAULT', now);
+    const key = newKey(spec, now);
     keys.put(key);
     keys.putAlias(alias, key.keyId);
   }
+}
+
+function aliasesOf(keys: KeyTable): Readonly<Record<string, string>> {
+  return Object.fromEntries(
+    keys
+      .aliases()
+      .filter(([alias]) => keys.find(alias) !== undefined)
+      .map(([alias, keyId]) => [alias, keyArn(keys.region, keyId)]),
+  );
 }
 
 function credentialsOf(principals: EmulatorPolicy['principals'], name: string): EmulatorCredentials {

@@ -1,8 +1,11 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
   DecryptCommand,
+  DeleteAliasCommand,
   DescribeKeyCommand,
   EncryptCommand,
   RotateKeyOnDemandCommand,
@@ -57,6 +60,47 @@ describe('the emulator', () => {
 
   it('refuses names of keys that are no aliases', async () => {
     await failure('ERR_CONFIG_OPTION', startKmsEmulator({ createKeys: ['card-a'] }));
+    await failure('ERR_CONFIG_OPTION', startKmsEmulator({ createMacKeys: ['card-mac'] }));
+  });
+
+  it('makes MAC keys for aliases that are missing, and tells the ARN behind each alias', async () => {
+    const stateFile = join(folder(), 'state.json');
+    const first = await emulator({ stateFile, createKeys: ['alias/a'], createMacKeys: ['alias/mac'] });
+    const described = await Promise.all(
+      ['alias/a', 'alias/mac'].map((KeyId) => client(first).send(new DescribeKeyCommand({ KeyId }))),
+    );
+    expect(described.map(({ KeyMetadata }) => [KeyMetadata!.KeySpec, KeyMetadata!.KeyUsage])).toEqual([
+      ['SYMMETRIC_DEFAULT', 'ENCRYPT_DECRYPT'],
+      ['HMAC_256', 'GENERATE_VERIFY_MAC'],
+    ]);
+    const arns = described.map(({ KeyMetadata }) => KeyMetadata!.Arn);
+    expect(first.aliases()).toEqual({ 'alias/a': arns[0], 'alias/mac': arns[1] });
+    await client(first).send(new DeleteAliasCommand({ AliasName: 'alias/a' }));
+    expect(first.aliases()).toEqual({ 'alias/mac': arns[1] });
+    await first.close();
+    const second = await emulator({ stateFile, createMacKeys: ['alias/mac'] });
+    expect(second.aliases()).toEqual({ 'alias/mac': arns[1] });
+  });
+
+  it.each([
+    [
+      { createMacKeys: ['alias/a', 'alias/new'] },
+      /createMacKeys: expected alias\/a to be .*HMAC_256.*got .*SYMMETRIC_DEFAULT/,
+    ],
+    [
+      { createKeys: ['alias/mac', 'alias/new'] },
+      /createKeys: expected alias\/mac to be .*SYMMETRIC_DEFAULT.*got .*HMAC_256/,
+    ],
+    [{ createKeys: ['alias/new'], createMacKeys: ['alias/new'] }, /alias\/new.*createKeys and createMacKeys/],
+  ])('refuses an alias of another kind of key, and makes nothing: %j', async (options, message) => {
+    const stateFile = join(folder(), 'state.json');
+    const first = await emulator({ stateFile, createKeys: ['alias/a'], createMacKeys: ['alias/mac'] });
+    await first.close();
+    const before = readFileSync(stateFile, 'utf8');
+    const error = await failure('ERR_CONFIG_OPTION', startKmsEmulator({ stateFile, ...options }));
+    expect(error.message).toMatch(message);
+    expect(error.message).toMatch(/Name another alias/);
+    expect(readFileSync(stateFile, 'utf8')).toBe(before);
   });
 
   it('closes twice, and with a call under way', async () => {
@@ -88,7 +132,8 @@ describe('the state file', () => {
 
   it('is readable for its owner alone, and leaves no temporary file', async () => {
     const path = folder();
-    await emulator({ stateFile: join(path, 'state.json'), createKeys: ['alias/a'] });
+    const kms = await emulator({ stateFile: join(path, 'state.json'), createKeys: ['alias/a'] });
+    await kms.close();
     expect(statSync(join(path, 'state.json')).mode & 0o777).toBe(0o600);
     expect(readdirSync(path)).toEqual(['state.json']);
   });
@@ -128,4 +173,49 @@ describe('the state file', () => {
     const later = await client(kms).send(new DescribeKeyCommand({ KeyId: 'alias/a' }));
     expect(later.KeyMetadata).toEqual(before.KeyMetadata);
   });
+
+  it('is of one emulator at a time', async () => {
+    const stateFile = join(folder(), 'state.json');
+    const first = await emulator({ stateFile, createKeys: ['alias/a'] });
+    const error = await failure('ERR_CONFIG_OPTION', startKmsEmulator({ stateFile }));
+    expect(error.message).toContain(`State file ${stateFile}: expected no other emulator on it`);
+    expect(error.message).toContain(`process ${process.pid}`);
+    expect(error.message).toContain(`${stateFile}.lock`);
+    await first.close();
+    await emulator({ stateFile });
+  });
+
+  it('is free again after a start that failed', async () => {
+    const stateFile = join(folder(), 'state.json');
+    const other = await emulator();
+    const port = Number(new URL(other.endpoint).port);
+    await failure('ERR_CONFIG_OPTION', startKmsEmulator({ stateFile, port }));
+    await emulator({ stateFile });
+  });
+
+  it.each([
+    ['a process that is gone', () => deadPid().then((pid) => `${pid} 1`)],
+    ['an earlier process of this number', () => Promise.resolve(`${process.pid} 1`)],
+    ['a process that got no further than making it', () => Promise.resolve('')],
+  ])('is taken over from %s', async (_who, content) => {
+    const stateFile = join(folder(), 'state.json');
+    writeFileSync(`${stateFile}.lock`, await content());
+    const kms = await emulator({ stateFile });
+    await failure('ERR_CONFIG_OPTION', startKmsEmulator({ stateFile }));
+    await kms.close();
+    expect(existsSync(`${stateFile}.lock`)).toBe(false);
+  });
+
+  it('in a folder that is not there is refused', async () => {
+    const stateFile = join(folder(), 'none', 'state.json');
+    const error = await failure('ERR_CONFIG_OPTION', startKmsEmulator({ stateFile }));
+    expect(error.message).toMatch(/State file \S+: expected a folder that can be written to, got ENOENT/);
+  });
 });
+
+/** The number of a process that has ended. */
+async function deadPid(): Promise<number> {
+  const child = spawn(process.execPath, ['-e', '']);
+  await once(child, 'exit');
+  return child.pid!;
+}
