@@ -4,7 +4,7 @@ import type { DataSource } from 'typeorm';
 import { ConfigError, isFieldSealError } from '../errors.js';
 import { describeValue, optionError } from '../keys/options.js';
 import type { EncryptedTable } from '../keys/encrypted-table.js';
-import { FORMATS, printPolicies, type Format } from '../policy/print.js';
+import { DATABASES, FORMATS, printPolicies, type Database, type Format } from '../policy/print.js';
 import { parseSettings, TIERS, type Tier } from '../policy/settings.js';
 import { DEFAULT_CONFIG, loadConfigModule } from './config-module.js';
 
@@ -12,11 +12,13 @@ interface PolicyFlags {
   readonly config: string;
   readonly format: Format;
   readonly tier?: Tier;
+  readonly database?: Database;
 }
 
 const HELP = `
 json       one object: keyPolicies by key ARN, identityPolicies by tier
-sql        grants for PostgreSQL; needs tiers.database, and for the application's tables the export dataSource
+sql        grants for PostgreSQL, in two parts for two databases (--database prints one); needs tiers.database, and for
+           the application's tables the export dataSource
 terraform  aws_kms_key_policy and aws_iam_policy resources
 all        every document under a heading of its own
 
@@ -33,15 +35,19 @@ export function policyCommand(): Command {
     .addOption(
       new Option('--tier <tier>', 'documents of one tier alone, without key policies').choices(TIERS),
     )
+    .addOption(new Option('--database <database>', 'SQL for one database alone').choices(DATABASES))
     .addHelpText('after', HELP)
     .action(policy);
 }
 
-async function policy({ config, format, tier }: PolicyFlags): Promise<void> {
+async function policy({ config, format, tier, database }: PolicyFlags, command: Command): Promise<void> {
+  if (database !== undefined && format !== 'sql') {
+    command.error(`error: option '--database' is for '--format sql', got '--format ${format}'`);
+  }
   const { options, tiers, dataSource } = await loadConfigModule(config);
   const settings = parseSettings(options, tiers);
   const tables = dataSource === undefined ? undefined : await tablesOf(dataSource);
-  process.stdout.write(printPolicies(format, { settings, tables, tier }));
+  process.stdout.write(printPolicies(format, { settings, tables, tier, database }));
 }
 
 async function tablesOf(dataSource: unknown): Promise<readonly EncryptedTable[]> {

@@ -8,12 +8,18 @@ import { terraform } from './terraform.js';
 export const FORMATS = ['json', 'sql', 'terraform', 'all'] as const;
 export type Format = (typeof FORMATS)[number];
 
+/** Databases that SQL is for. */
+export const DATABASES = ['application', 'key-store'] as const;
+export type Database = (typeof DATABASES)[number];
+
 export interface PrintRequest {
   readonly settings: PolicySettings;
   /** Undefined where the configuration exports no data source. */
   readonly tables: readonly EncryptedTable[] | undefined;
   /** Documents of this tier alone. A key policy is put as a whole, for all tiers, and so left out. */
   readonly tier: Tier | undefined;
+  /** SQL for this database alone. */
+  readonly database?: Database | undefined;
 }
 
 interface Section {
@@ -25,7 +31,10 @@ type Printer = (request: PrintRequest) => string;
 
 const PRINTERS: Readonly<Record<Format, Printer>> = {
   json: (request) => json(awsOf(request)),
-  sql: (request) => joined(sqlSections(request), '--'),
+  sql: (request) => {
+    const sections = sqlSections(request);
+    return sections.length === 0 ? noGrants(request) : joined(sections, '--');
+  },
   terraform: (request) => terraform(request.settings, awsOf(request)),
   all: (request) => {
     const documents = awsOf(request);
@@ -66,12 +75,25 @@ function json({ keyPolicies, identityPolicies }: AwsDocuments): string {
   });
 }
 
-function sqlSections({ settings, tables, tier }: PrintRequest): readonly Section[] {
-  const { application, keyStore } = grants(settings, tables, tier);
-  return [
-    { heading: "Grants in the application's database, run by the owner of its tables", text: application },
-    { heading: 'Grants in the database of the key store, run by the owner of its tables', text: keyStore },
-  ].filter(({ text }) => text !== '');
+const WHERE: Readonly<Record<Database, string>> = {
+  application: "in the application's database",
+  'key-store': 'in the database of the key store',
+};
+
+function sqlSections({ settings, tables, tier, database }: PrintRequest): readonly Section[] {
+  // The tables of the application have nothing to do with the key store.
+  const { application, keyStore } = grants(settings, database === 'key-store' ? [] : tables, tier);
+  const texts = { application, 'key-store': keyStore };
+  return DATABASES.filter((name) => (database ?? name) === name && texts[name] !== '').map((name) => ({
+    heading: `Grants ${WHERE[name]}, run by the owner of its tables`,
+    text: texts[name],
+  }));
+}
+
+/** Nothing at all would look like a mistake. */
+function noGrants({ tier, database }: PrintRequest): string {
+  const needs = tier === undefined ? 'no tier needs any' : `the tier ${tier} needs none`;
+  return `-- No grants: ${needs}${database === undefined ? '' : ` ${WHERE[database]}`}.\n`;
 }
 
 function section(heading: string, document: object): Section {

@@ -91,6 +91,32 @@ describe('fieldseal policy', () => {
     expect(ofWeb).not.toContain('key store');
   });
 
+  it('prints SQL of one database alone', async () => {
+    const [application, keyStore] = await Promise.all(
+      ['application', 'key-store'].map((name) => print('--format', 'sql', '--database', name)),
+    );
+    expect(`${application!}\n${keyStore!}`).toBe(await print('--format', 'sql'));
+    expect(application).toMatch(/^-- Grants in the application's database/u);
+    expect(keyStore).toMatch(/^-- Grants in the database of the key store/u);
+    const ofPayment = await print('--format', 'sql', '--database', 'key-store', '--tier', 'payment');
+    expect(keyStore).toContain(/-- The payment tier\.\n.*\n/u.exec(ofPayment)![0]);
+    expect(ofPayment).not.toContain('shop_keys');
+  });
+
+  it.each([
+    [['--tier', 'rewrap'], '-- No grants: the tier rewrap needs none.\n'],
+    [
+      ['--tier', 'web', '--database', 'key-store'],
+      '-- No grants: the tier web needs none in the database of the key store.\n',
+    ],
+    [
+      ['--tier', 'key-service', '--database', 'application'],
+      "-- No grants: the tier key-service needs none in the application's database.\n",
+    ],
+  ])('says where there is no SQL: %j', async (args, text) => {
+    expect(await print('--format', 'sql', ...args)).toBe(text);
+  });
+
   it('prints Terraform, whole or for a tier', async () => {
     expect((await print('--format', 'terraform')).match(/^resource/gmu)).toHaveLength(4 + 5);
     const own = await print('--format', 'terraform', '--tier', 'rewrap');
@@ -168,12 +194,29 @@ describe('fieldseal policy fails in one line', () => {
     expect(byDefault.stderr).toMatch(/fieldseal\.config\.mjs/);
   });
 
-  it.each([[['--format', 'yaml']], [['--tier', 'nobody']], [['surplus']]])(
-    'with code 2, called as %j',
-    async (args) => {
-      const { code, stdout, stderr } = await policy(...args);
-      expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
-      expect(stderr.trimEnd()).not.toContain('\n');
-    },
-  );
+  it('but not for want of a data source, where it is asked for the key store alone', async () => {
+    const file = `${config.file.replace(/\.mjs$/, '')}-key-store.mjs`;
+    writeFileSync(file, good);
+    try {
+      const { code, stdout } = await policy('--config', file, '--format', 'sql', '--database', 'key-store');
+      expect({ code, stdout }).toEqual({
+        code: 0,
+        stdout: '-- No grants: no tier needs any in the database of the key store.\n',
+      });
+    } finally {
+      rmSync(file);
+    }
+  });
+
+  it.each([
+    [['--format', 'yaml']],
+    [['--tier', 'nobody']],
+    [['--format', 'sql', '--database', 'shop']],
+    [['--database', 'application']],
+    [['surplus']],
+  ])('with code 2, called as %j', async (args) => {
+    const { code, stdout, stderr } = await policy(...args);
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+    expect(stderr.trimEnd()).not.toContain('\n');
+  });
 });

@@ -91,9 +91,11 @@ describe('the example', () => {
   };
   const file = (name: string): Promise<string> => readFile(join(project.folder, name), 'utf8');
 
-  it('gives the policy of the web tier that is shown', () => {
+  it('gives the policy of the web tier that is shown', async () => {
     const [shown] = blocks(text, 'json') as [string];
-    expect(printed.endsWith(shown)).toBe(true);
+    const [, command] = /^`(npx fieldseal policy [^`]*)` prints:\n\n```json/mu.exec(text)!;
+    expect(await shell(command!)).toBe(shown);
+    expect(commands).toContain(`${command!}\n`);
   });
 
   it('gives the grants of the web tier that are shown', async () => {
@@ -101,6 +103,12 @@ describe('the example', () => {
     const [shown] = blocks(text, 'sql') as [string];
     expect(await shell(command)).toBe(shown);
     expect(await file('grants.sql')).toContain(shown.slice(shown.indexOf('REVOKE'), shown.indexOf('COMMIT')));
+  });
+
+  it('gives the grants of each database in a file of its own', async () => {
+    const [application, keyStore] = await Promise.all([file('grants.sql'), file('key-store-grants.sql')]);
+    expect(await shell('npx fieldseal policy --format sql')).toBe(`${application}\n${keyStore}`);
+    expect(keyStore.split('\n')[0]).toBe(/`(-- Grants in the database of the key store[^`]*)`/u.exec(text)![1]);
   });
 
   it('gives all documents in every format', async () => {

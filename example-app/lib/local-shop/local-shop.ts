@@ -76,7 +76,8 @@ export class LocalShop {
       const databases = await createDatabases(postgres);
       await migrate(databases.admin);
       await grantRights(databases.admin, grants);
-      const keyStore = keyStoreGrants === '' ? undefined : await createKeyStore(databases, keyStoreGrants);
+      const keyStore =
+        cardDelivery === 'sealed' ? await createKeyStore(databases, keyStoreGrants) : undefined;
       return new LocalShop(options, { postgres, kms, databases, keyStore, arns, cardDelivery });
     } catch (error) {
       await Promise.all([kms.close(), postgres?.stop()]);

@@ -8,12 +8,9 @@ export interface PrintedPolicies {
   readonly keyPolicies: Readonly<Record<string, unknown>>;
   /** SQL, for the shop's database. */
   readonly grants: string;
-  /** SQL, for the database of the key store; empty where there is none. */
+  /** SQL, for the database of the key store; a comment where there is none. */
   readonly keyStoreGrants: string;
 }
-
-/** The heading of what is to be run in another database than the rest. */
-const KEY_STORE = /^(?=-- Grants in the database of the key store)/mu;
 
 const COMMAND = fileURLToPath(new URL('cli/main.mjs', import.meta.resolve('fieldseal')));
 
@@ -30,20 +27,27 @@ export async function printedPolicies(
   config: string,
   env: Readonly<Record<'KEK_ARNS' | 'CARD_DELIVERY', string>>,
 ): Promise<PrintedPolicies> {
-  const [json, sql] = await Promise.all([print(config, 'json', env), print(config, 'sql', env)]);
+  const print = printer(config, env);
+  const [json, grants, keyStoreGrants] = await Promise.all([
+    print('--format', 'json'),
+    print('--format', 'sql', '--database', 'application'),
+    print('--format', 'sql', '--database', 'key-store'),
+  ]);
   const { keyPolicies } = JSON.parse(json) as Pick<PrintedPolicies, 'keyPolicies'>;
-  const [grants = '', keyStoreGrants = ''] = sql.split(KEY_STORE);
   return { keyPolicies, grants, keyStoreGrants };
 }
 
-async function print(config: string, format: string, env: Readonly<Record<string, string>>): Promise<string> {
-  const command = [COMMAND, 'policy', '--config', config, '--format', format];
-  try {
-    const { stdout } = await promisify(execFile)(process.execPath, command, {
-      env: { PATH: process.env.PATH, ...env },
-    });
-    return stdout;
-  } catch (error) {
-    throw new PolicyError((error as { readonly stderr: string }).stderr);
-  }
+function printer(config: string, env: Readonly<Record<string, string>>) {
+  return async (...flags: readonly string[]): Promise<string> => {
+    try {
+      const { stdout } = await promisify(execFile)(
+        process.execPath,
+        [COMMAND, 'policy', '--config', config, ...flags],
+        { env: { PATH: process.env.PATH, ...env } },
+      );
+      return stdout;
+    } catch (error) {
+      throw new PolicyError((error as { readonly stderr: string }).stderr);
+    }
+  };
 }
