@@ -1,17 +1,13 @@
 /** docs/getting-started.md, followed from top to bottom: its files are written, its commands run by a shell. */
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { chmod, mkdir, readdir, symlink } from 'node:fs/promises';
+import type { ChildProcess } from 'node:child_process';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { freshDatabase, type FreshDatabase } from '../database.js';
 import { packProject, readRepositoryFile, type PackedProject } from '../package/packed-project.js';
 import { blocks, readDocument } from './document.js';
+import { linkBinaries, printed, runShell, startShell, stopShell } from './terminal.js';
 
-const execute = promisify(execFile);
-const root = fileURLToPath(new URL('../../', import.meta.url));
 const text = readDocument('getting-started.md');
 
 const [install, devKms, environment, migrate, makeTable, runProgram] = blocks(text, 'sh') as [
@@ -22,8 +18,6 @@ const [install, devKms, environment, migrate, makeTable, runProgram] = blocks(te
   string,
   string,
 ];
-/** Commands of packages that the project has beside fieldseal. */
-const BINARIES = { tsc: 'typescript/bin/tsc', typeorm: 'typeorm/cli.js' };
 /** Stands in the document; the test takes any free port. */
 const PORT = '4599';
 
@@ -35,26 +29,19 @@ let port: string;
 
 beforeAll(async () => {
   [project, shop, keys] = await Promise.all([packProject(), freshDatabase(), freshDatabase()]);
-  const bin = join(project.folder, 'node_modules/.bin');
-  await mkdir(bin, { recursive: true });
-  for (const [name, file] of Object.entries(BINARIES)) {
-    await chmod(join(root, 'node_modules', file), 0o755);
-    await symlink(join(root, 'node_modules', file), join(bin, name));
-  }
+  await linkBinaries(project);
   for (const [, language, path, content] of text.matchAll(
     /^ *```(tsc?|jsonc)\n *\/\/ (\S+)\n([\s\S]*?)^ *```/gmu,
   )) {
     await project.write(path!, language === 'jsonc' ? `// ${path!}\n${content!}` : content!);
   }
-  kms = startShell(devKms.replace('dev-kms', 'dev-kms --port 0'));
-  port = await printed(kms, /KMS emulator: http:\/\/127\.0\.0\.1:(\d+)/u);
+  kms = startShell(project, devKms.replace('dev-kms', 'dev-kms --port 0'));
+  const address = /KMS emulator: http:\/\/127\.0\.0\.1:(\d+)/u;
+  port = address.exec(await printed(kms, address))![1]!;
 }, 180_000);
 
 afterAll(async () => {
-  if (kms.exitCode === null) {
-    process.kill(-kms.pid!, 'SIGTERM');
-    await once(kms, 'close');
-  }
+  await stopShell(kms);
   await Promise.all([project.remove(), shop.drop(), keys.drop()]);
 });
 
@@ -115,19 +102,7 @@ describe('docs/getting-started.md', () => {
 
 /** The reader's second terminal: with the exports of the document, on this machine's port and databases. */
 function shell(commands: string): Promise<{ stdout: string; stderr: string }> {
-  return execute('bash', ['--norc', '-euc', `${here(environment)}\n${commands}`], {
-    cwd: project.folder,
-    env: terminal(),
-  });
-}
-
-function startShell(commands: string): ChildProcess {
-  return spawn('bash', ['--norc', '-euc', commands], {
-    cwd: project.folder,
-    env: terminal(),
-    detached: true,
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
+  return runShell(project, `${here(environment)}\n${commands}`);
 }
 
 function here(exports: string): string {
@@ -135,28 +110,4 @@ function here(exports: string): string {
     .replace(/(?<=DATABASE_URL=).*/u, `'${shop.url}'`)
     .replace(/(?<=KEY_STORE_URL=).*/u, `'${keys.url}'`)
     .replace(PORT, port);
-}
-
-/** A new terminal: nothing of the test run's own settings, but where programs are and what is no concern of the page. */
-function terminal(): NodeJS.ProcessEnv {
-  const { PATH, HOME } = process.env;
-  return {
-    PATH,
-    HOME,
-    AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true',
-    npm_config_update_notifier: 'false',
-  };
-}
-
-function printed(child: ChildProcess, pattern: RegExp): Promise<string> {
-  return new Promise((resolve, reject) => {
-    let output = '';
-    child.stdout!.on('data', (chunk: Buffer) => {
-      const [, found] = pattern.exec((output += chunk.toString())) ?? [];
-      if (found !== undefined) resolve(found);
-    });
-    child.on('close', () => {
-      reject(new Error(`ended without printing ${String(pattern)}`));
-    });
-  });
 }

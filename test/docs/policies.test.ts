@@ -108,7 +108,9 @@ describe('the example', () => {
   it('gives the grants of each database in a file of its own', async () => {
     const [application, keyStore] = await Promise.all([file('grants.sql'), file('key-store-grants.sql')]);
     expect(await shell('npx fieldseal policy --format sql')).toBe(`${application}\n${keyStore}`);
-    expect(keyStore.split('\n')[0]).toBe(/`(-- Grants in the database of the key store[^`]*)`/u.exec(text)![1]);
+    expect(keyStore.split('\n')[0]).toBe(
+      /`(-- Grants in the database of the key store[^`]*)`/u.exec(text)![1],
+    );
   });
 
   it('gives all documents in every format', async () => {
