@@ -5,18 +5,20 @@
 import 'reflect-metadata';
 import { z } from 'zod';
 import { shopDataSource } from './config/data-source.js';
+import { cardDelivery } from './config/environment.js';
 import { APPLICATION, ENVIRONMENT, shopPurposes } from './config/purposes.js';
 
-const { CARD_DELIVERY = 'envelope', KEK_ARNS = '{}' } = process.env;
+const { KEK_ARNS = '{}' } = process.env;
+const delivery = cardDelivery();
 
 export const options = {
   application: APPLICATION,
   environment: ENVIRONMENT,
-  purposes: shopPurposes(CARD_DELIVERY),
+  purposes: shopPurposes(delivery),
 };
 
 /** With sealed delivery of cards there is a key store, and the key tier that looks after it. */
-const hasKeyStore = CARD_DELIVERY === 'sealed';
+const hasKeyStore = delivery === 'sealed';
 
 /** IAM users of the local KMS, whose account is 000000000000. */
 const principal = (name: string): string => `arn:aws:iam::000000000000:user/${name}`;

@@ -1,5 +1,6 @@
 /** The main job, told in one page: a web tier that writes what it cannot read, and a payment tier that reads it. */
 import 'reflect-metadata';
+import { cardDelivery } from '../config/environment.js';
 import { killWhileCharging, showCharges } from '../lib/demo/charge.js';
 import { showDamage } from '../lib/demo/damage.js';
 import { textsOf } from '../lib/demo/deliveries.js';
@@ -9,15 +10,16 @@ import { takeOverWeb } from '../lib/demo/take-over.js';
 import { searchLogs, showKmsCalls } from '../lib/demo/witness.js';
 import { registerCustomer, showRows } from '../lib/demo/write.js';
 import type { LocalShop } from '../lib/local-shop/local-shop.js';
-import { runLocalShop } from '../lib/local-shop/run.js';
+import { runLocalShop, settings } from '../lib/local-shop/run.js';
 
-const { CARD_DELIVERY: cardDelivery = 'envelope' } = process.env;
-const texts = textsOf(cardDelivery);
+const delivery = settings(cardDelivery);
+const texts = textsOf(delivery);
 say(
   'Start',
   `PostgreSQL, a local KMS and ${texts.tiers}, each with its own rights as \`fieldseal policy\` prints them:`,
 );
-await runLocalShop({ cardDelivery }, tell);
+const isTold = await runLocalShop({ cardDelivery: delivery }, tell);
+if (isTold) say('Done', 'Everything that was started is stopped now.');
 // All that was started is stopped; nothing that is left may keep this process.
 process.exit();
 
@@ -35,5 +37,4 @@ async function tell(shop: LocalShop): Promise<void> {
   showKmsCalls(stage);
   searchLogs(stage);
   await stage.close();
-  say('Done', 'Everything that was started is stopped now.');
 }

@@ -2,7 +2,7 @@
 import 'reflect-metadata';
 import { attachFieldSeal } from 'fieldseal/typeorm';
 import { shopDataSource } from '../config/data-source.js';
-import { webSettings } from '../config/environment.js';
+import { SettingsError, webSettings } from '../config/environment.js';
 import { shopFieldSeal } from '../config/field-seal.js';
 import { webKeys } from '../config/key-sources.js';
 import { shopPurposes } from '../config/purposes.js';
@@ -24,7 +24,11 @@ await runTier('web', async (log) => {
   });
   await dataSource.initialize();
   const app = await webServer({ dataSource, log, cookieSecret: settings.COOKIE_SECRET });
-  const url = await app.listen({ host: settings.HOST, port: settings.PORT });
+  const { HOST: host, PORT: port } = settings;
+  const url = await app.listen({ host, port }).catch((error: unknown) => {
+    if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
+    throw new SettingsError(`Port ${port} of ${host} is taken; set PORT to another one`);
+  });
   log.info({ url }, 'ready');
   return async () => {
     await app.close();

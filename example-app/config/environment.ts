@@ -2,6 +2,7 @@
 import { createPrivateKey } from 'node:crypto';
 import { CronPattern } from 'croner';
 import { z } from 'zod';
+import { CARD_DELIVERIES, type CardDelivery } from './purposes.js';
 
 const port = z.coerce.number().int().min(0).max(65_535);
 const databaseUrl = z.url({
@@ -9,10 +10,16 @@ const databaseUrl = z.url({
   error: 'expected a URL such as postgres://role:password@host/db',
 });
 
+const delivery = z
+  .enum(CARD_DELIVERIES, {
+    error: ({ input }) => `expected ${CARD_DELIVERIES.join(' or ')}, got ${String(input) || 'an empty text'}`,
+  })
+  .default('envelope');
+
 const shared = {
   DATABASE_URL: databaseUrl,
   AWS_REGION: z.string({ error: 'expected a region such as eu-central-1' }).min(1),
-  CARD_DELIVERY: z.string().default('envelope'),
+  CARD_DELIVERY: delivery,
 };
 
 const PRIVATE_KEY = 'expected a private Ed25519 key as PEM';
@@ -58,7 +65,7 @@ const PAYMENT = z
 
 const KEYS = z.object({
   ...shared,
-  CARD_DELIVERY: z.literal('sealed', {
+  CARD_DELIVERY: delivery.refine((given) => given === 'sealed', {
     error: 'expected sealed: with another delivery there are no keys to look after',
   }),
   KEY_STORE_URL: databaseUrl,
@@ -79,6 +86,9 @@ export const webSettings = (): WebSettings => parse(WEB);
 export const paymentSettings = (): PaymentSettings => parse(PAYMENT);
 export const keysSettings = (): KeysSettings => parse(KEYS);
 
+/** How card numbers get to their keys, for those who start the tiers. @throws SettingsError. */
+export const cardDelivery = (): CardDelivery => parse(z.object({ CARD_DELIVERY: delivery })).CARD_DELIVERY;
+
 /** What is no JSON is nothing, which the next rule refuses. */
 function parseJson(text: string): unknown {
   try {
@@ -88,7 +98,7 @@ function parseJson(text: string): unknown {
   }
 }
 
-/** A setting is missing or wrong. The message names it and shows no value: some of them are secrets. */
+/** A setting is missing or wrong. The message names it and says what was expected; it shows no value that may be a secret. */
 export class SettingsError extends Error {
   override readonly name = 'SettingsError';
 }
@@ -97,7 +107,7 @@ function parse<T>(schema: z.ZodType<T>): T {
   const parsed = schema.safeParse(process.env);
   if (parsed.success) return parsed.data;
   const wrong = parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`);
-  throw new SettingsError(`Environment variables are missing or wrong. ${wrong.join('; ')}.`);
+  throw new SettingsError(wrong.join('; '));
 }
 
 /** What OpenSSL says of a key is not passed on: it may quote it. */

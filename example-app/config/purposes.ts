@@ -10,22 +10,25 @@ export const KEKS: Readonly<Record<string, readonly string[]>> = {
   'personal-data': ['alias/pii-a', 'alias/pii-b'],
 };
 
+/** The setting CARD_DELIVERY. Without `pool`: a web tier with the keys of a pool could read what it has stored. */
+export const CARD_DELIVERIES = ['envelope', 'sealed'] as const;
+export type CardDelivery = (typeof CARD_DELIVERIES)[number];
+
 /**
  * Envelope delivery: each record has a data key of its own, which lies wrapped in its cells. A writer needs
  * GenerateDataKey and nothing that opens. Sealed delivery, which card numbers may have: each record has a session key,
  * sealed to a key pair of the key store. A writer needs public keys and no KMS.
- * @param cardDelivery The setting CARD_DELIVERY. `createFieldSeal` refuses what it does not know.
  */
-export function shopPurposes(cardDelivery: string): Record<string, PurposeOptions> {
+export function shopPurposes(cardDelivery: CardDelivery): Record<string, PurposeOptions> {
   return { ...storedPurposes(cardDelivery), 'personal-data': { delivery: 'envelope' } };
 }
 
 /** Those that the key tier looks after, where their delivery is sealed: it has no right to the KEKs of others. */
-export function storedPurposes(cardDelivery: string): Record<string, PurposeOptions> {
+export function storedPurposes(cardDelivery: CardDelivery): Record<string, PurposeOptions> {
   return {
     'card-number': {
       class: 'pan',
-      delivery: cardDelivery as NonNullable<PurposeOptions['delivery']>,
+      delivery: cardDelivery,
       key: { openCache: '1s' }, // A card is opened once for each charge: its key is of no use afterwards.
     },
   };

@@ -1,5 +1,7 @@
 /** `npm run demo`, to its end and interrupted; `npm run example`, until Ctrl-C. */
 import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer, type AddressInfo } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { canariesIn } from '@fieldseal/test-support';
 import { beforeAll, describe, expect, it } from 'vitest';
@@ -72,19 +74,29 @@ describe('npm run demo', () => {
         interrupt();
       },
     });
-    expect(output).toContain('Interrupted');
+    expect(output).toMatch(/\nInterrupted\n[^]*  Everything that was started is stopped\.\n$/u);
     expect(output).not.toContain('Rows edited by hand');
     expect(code).toBe(0);
     expect(pidsIn(output).filter(isRunning)).toEqual([]);
   }, 120_000);
 });
 
-it('ends with what was expected where a setting is wrong', async () => {
-  const { code, output } = await runProgram('demo', { env: { CARD_DELIVERY: 'pigeon' } });
-  expect(output).toMatch(/ERR_CONFIG_OPTION: .*purposes\.card-number\.delivery: expected/u);
-  expect(output).not.toMatch(/^ +at /mu);
-  expect(code).toBe(1);
-}, 60_000);
+it.each([
+  ['demo', 'pigeon'],
+  ['example', 'pigeon'],
+  ['demo', 'pool'],
+] as const)(
+  'npm run %s says what CARD_DELIVERY may be, before it starts anything, where it is %s',
+  async (program, CARD_DELIVERY) => {
+    const { code, output } = await runProgram(program, { env: { CARD_DELIVERY } });
+    expect(output).toMatch(
+      new RegExp(`\nCARD_DELIVERY: expected envelope or sealed, got ${CARD_DELIVERY}\n$`, 'u'),
+    );
+    expect(output).not.toMatch(/^(?: +at |Start|Failed)/mu);
+    expect(code).toBe(1);
+  },
+  60_000,
+);
 
 it('does not run in production', async () => {
   const { code, output } = await runProgram('demo', { env: { NODE_ENV: 'production' } });
@@ -113,7 +125,9 @@ describe('npm run example', () => {
       });
       expect(await page).toContain('<h1>Register</h1>');
       expect(output.match(/Its key store, as the owner: postgres/gu) ?? []).toHaveLength(keyStores);
-      expect(output).toContain('Interrupted');
+      expect(output).toContain('\nInterrupted\n');
+      // After the last words of the tiers.
+      expect(output).toMatch(/"reason":"SIGTERM"[^]*\n  Everything that was started is stopped\.\n$/u);
       expect(code).toBe(0);
     },
     60_000,
@@ -129,6 +143,34 @@ describe('npm run example', () => {
       },
     });
     await expect(fetch(url!)).rejects.toThrow('fetch failed');
+  }, 60_000);
+
+  it('stops everything when npm alone is told to end', async () => {
+    let url: string | undefined;
+    const { output } = await runProgram('example', {
+      command: ['npm', 'run', 'example'],
+      env: { PORT: '0' },
+      onOutput: (soFar, kill) => {
+        if (url !== undefined) return;
+        [, url] = /The shop: (http:\S+)\n/u.exec(soFar) ?? [];
+        if (url !== undefined) kill('SIGTERM');
+      },
+    });
+    expect(output).toMatch(/\n  Everything that was started is stopped\.\n/u);
+    await expect(fetch(url!)).rejects.toThrow('fetch failed');
+  }, 60_000);
+
+  it('says in one line that its port is taken', async () => {
+    const server = createServer().listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    const { code, output } = await runProgram('example', { env: { PORT: String(port) } });
+    server.close();
+    expect(output).toMatch(
+      new RegExp(`\n  Port ${port} of 127\\.0\\.0\\.1 is taken; set PORT to another one\n$`, 'u'),
+    );
+    expect(output).not.toMatch(/EADDRINUSE|"level":60/u);
+    expect(code).toBe(1);
   }, 60_000);
 
   it('says what is wrong with its port', async () => {

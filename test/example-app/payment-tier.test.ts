@@ -201,7 +201,7 @@ it.each([
   ['ACQUIRER_DELAY_MS', '-1', 'ACQUIRER_DELAY_MS: '],
   ['ACQUIRER_URL', '', 'ACQUIRER_URL: expected a URL such as postgres://'],
   ['KEK_ARNS', '{', 'KEK_ARNS: '],
-  ['CARD_DELIVERY', 'pigeon', 'ERR_CONFIG_OPTION'],
+  ['CARD_DELIVERY', 'pigeon', 'CARD_DELIVERY: expected envelope or sealed, got pigeon'],
   ['CARD_DELIVERY', 'sealed', 'KEY_STORE_URL: expected a URL such as postgres://'],
 ])('says in one line what is wrong with %s', async (name, value, message) => {
   const failed = await test.shop.startPayment({ [name]: value }).catch((error: unknown) => String(error));

@@ -62,6 +62,7 @@ describe('before the key tier has run for the first time', () => {
 
   it.each([
     ['CARD_DELIVERY', 'envelope', 'CARD_DELIVERY: expected sealed'],
+    ['CARD_DELIVERY', 'pigeon', 'CARD_DELIVERY: expected envelope or sealed, got pigeon'],
     ['KEY_STORE_URL', '', 'KEY_STORE_URL: expected a URL such as postgres://'],
     ['LIST_SIGNING_KEY', 'secret-word', 'LIST_SIGNING_KEY: expected a private Ed25519 key as PEM'],
     ['PUBLISH_CRON', 'now and then', 'PUBLISH_CRON: expected a cron pattern such as * * * * *'],

@@ -194,8 +194,8 @@ describe('a web tier that cannot start', () => {
     ['COOKIE_SECRET', { COOKIE_SECRET: 'short' }, 'COOKIE_SECRET: expected 32 characters'],
     ['DATABASE_URL', { DATABASE_URL: 'mysql://x' }, 'DATABASE_URL: expected a URL such as postgres://'],
     ['PORT', { PORT: 'http' }, 'PORT: '],
-    ['CARD_DELIVERY', { CARD_DELIVERY: 'pigeon' }, 'ERR_CONFIG_OPTION'],
-    ['CARD_DELIVERY pool', { CARD_DELIVERY: 'pool' }, 'ERR_CONFIG_POOL_NOT_WRITE_ONLY'],
+    ['CARD_DELIVERY', { CARD_DELIVERY: 'pigeon' }, 'CARD_DELIVERY: expected envelope or sealed, got pigeon'],
+    ['CARD_DELIVERY pool', { CARD_DELIVERY: 'pool' }, 'CARD_DELIVERY: expected envelope or sealed, got pool'],
     ['CARD_DELIVERY sealed', { CARD_DELIVERY: 'sealed' }, 'LIST_VERIFICATION_KEY: expected a public Ed25519'],
     ['the KMS', { AWS_ENDPOINT_URL_KMS: 'http://127.0.0.1:9' }, 'ERR_KMS_UNAVAILABLE'],
     ['the database', { DATABASE_URL: 'postgres://a:secret-word@127.0.0.1:9/shop' }, 'is the database there'],
@@ -204,6 +204,14 @@ describe('a web tier that cannot start', () => {
     expect(output).toContain(message);
     expect(output.split('\n')).toHaveLength(1);
     expect(output).not.toMatch(/secret-word/u);
+  });
+
+  it('says in one line that its port is taken', async () => {
+    const PORT = new URL(test.shop.kms.endpoint).port;
+    const output = await fails({ PORT });
+    expect(output).toContain(`Port ${PORT} of 127.0.0.1 is taken; set PORT to another one`);
+    expect(output.split('\n')).toHaveLength(1);
+    expect(output).not.toContain('"err"');
   });
 
   it('says so when it may not make keys', async () => {

@@ -1,5 +1,7 @@
 /** What the story says otherwise when cards are sealed to key pairs. */
 
+import type { CardDelivery } from '../../config/purposes.js';
+
 export interface DeliveryTexts {
   readonly tiers: string;
   readonly web: string;
@@ -28,6 +30,8 @@ const SEALED: DeliveryTexts = {
     'The key tier makes key pairs, the web tier keys of customers alone, the payment tier opens; + allowed, - denied:',
 };
 
-export function textsOf(cardDelivery: string): DeliveryTexts {
-  return cardDelivery === 'sealed' ? SEALED : ENVELOPE;
+const TEXTS: Readonly<Record<CardDelivery, DeliveryTexts>> = { envelope: ENVELOPE, sealed: SEALED };
+
+export function textsOf(cardDelivery: CardDelivery): DeliveryTexts {
+  return TEXTS[cardDelivery];
 }

@@ -7,6 +7,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { startPostgres, type PostgresServer } from '@fieldseal/test-support';
 import type { KmsEmulator } from 'fieldseal/testing';
+import type { CardDelivery } from '../../config/purposes.js';
 import { createKeyStore, type LocalKeyStore } from './local-key-store.js';
 import { createDatabases, grantRights, migrate, type LocalDatabases } from './local-databases.js';
 import { kekArns, kmsEnvironment, putKeyPolicies, startLocalKms } from './local-kms.js';
@@ -17,7 +18,7 @@ export interface LocalShopOptions {
   /** Folder of the compiled application. Default: the one this module lies in. */
   readonly compiled?: string;
   /** How card numbers get to their keys. Default `'envelope'`. */
-  readonly cardDelivery?: string;
+  readonly cardDelivery?: CardDelivery;
   /** File for the log of PostgreSQL. Default: one that goes with the server. */
   readonly postgresLog?: string;
   /** Of the web tier. Default: any free one. */
@@ -40,7 +41,7 @@ export interface StartedTiers {
   readonly keys: TierProcess | undefined;
 }
 
-const CARD_DELIVERY = 'envelope';
+const CARD_DELIVERY: CardDelivery = 'envelope';
 const COMPILED = fileURLToPath(new URL('../..', import.meta.url));
 
 export class LocalShop {
@@ -51,7 +52,7 @@ export class LocalShop {
   readonly keyStore: LocalKeyStore | undefined;
   /** Of the KEKs by purpose, as JSON. */
   readonly arns: string;
-  readonly cardDelivery: string;
+  readonly cardDelivery: CardDelivery;
   readonly #options: LocalShopOptions;
   readonly #tiers: TierProcess[] = [];
   #stopping: Promise<void> | undefined;

@@ -27,6 +27,22 @@ export interface TierProcess {
 /** A tier that ended when it should not have; the message has what it wrote. */
 export class TierError extends Error {
   override readonly name = 'TierError';
+  /** Why, where the tier said it in one sentence. */
+  readonly reason: string | undefined;
+
+  constructor(message: string, reason?: string) {
+    super(message);
+    this.reason = reason;
+  }
+}
+
+/** pino's number for `fatal`. */
+const FATAL = 60;
+
+/** Of a line that says in one sentence, without an error of somebody else, what kept a tier from starting. */
+export function reasonIn(line: string): string | undefined {
+  const { level, msg, err } = parseLine(line);
+  return level === FATAL && err === undefined ? msg : undefined;
 }
 
 export interface TierOptions {
@@ -82,7 +98,13 @@ class Tier implements TierProcess {
         if (found === undefined && !this.#hasEnded) return;
         this.#waiting.delete(look);
         if (found !== undefined) resolve(found);
-        else reject(new TierError(`The process ended before it wrote "${msg}". It wrote:\n${this.output()}`));
+        else
+          reject(
+            new TierError(
+              `The process ended before it wrote "${msg}". It wrote:\n${this.output()}`,
+              this.#lines.map(reasonIn).find((reason) => reason !== undefined),
+            ),
+          );
       };
       this.#waiting.add(look);
       look();
