@@ -1,13 +1,16 @@
-// Builds, runs the tests, then reads everything that they printed and that the database server logged, and fails when a canary
+// Installs what is missing, builds, runs the tests, then reads everything that they printed and that the database server logged, and fails when a canary
 // plaintext or a byte sequence of a key is in it. Prints the counts at the end.
 import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-// Some tests run what is built; none may build while others run it.
-import './ensure-example.mjs';
 import { canariesIn, CANARY_TEXTS } from '../test/support/canary.mjs';
+import { onStop, prepare } from './run-step.mjs';
+
+await prepare('ensure-install.mjs');
+// Some tests run what is built; none may build while others run it.
+await prepare('ensure-example.mjs');
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'fieldseal-test-'));
@@ -48,7 +51,7 @@ function vitest() {
       to.write(bytes);
     });
   }
-  for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => child.kill(signal));
+  onStop((signal) => child.kill(signal));
   return new Promise((resolve) => child.on('close', (code) => resolve(code ?? 1)));
 }
 
