@@ -96,7 +96,9 @@ describe('fieldseal dev-kms', () => {
   it('refuses a state file that another one has, until that one is gone, however it went', async () => {
     const stateFile = join(folder, 'state.json');
     const first = await devKms('--state-file', stateFile, '--create-key', 'alias/a');
-    const { code, stderr } = await runCli(cli.file, ['dev-kms', '--port', '0', '--state-file', stateFile]);
+    const refused = startCli(cli.file, ['dev-kms', '--port', '0', '--state-file', stateFile]);
+    running.push(refused);
+    const { code, stderr } = await refused.finished;
     expect(code).toBe(1);
     expect(stderr).toMatch(/^ERR_CONFIG_OPTION: State file [^\n]*state\.json[^\n]*\n$/);
     expect(stderr).toContain(`process ${first.process.child.pid!}`);
