@@ -6,7 +6,7 @@
 export const QUEUE_GRANTS = `
 GRANT INSERT (id, card_id, amount_cents, created_at) ON charges TO shop_web;
 GRANT SELECT (id, card_id, amount_cents, state, created_at) ON charges TO shop_web;
-GRANT SELECT, UPDATE (state, reason) ON charges TO shop_payment;
+GRANT SELECT, UPDATE (state, reason, next_attempt_at) ON charges TO shop_payment;
 `;
 
 /**

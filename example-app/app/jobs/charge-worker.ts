@@ -44,7 +44,8 @@ export class ChargeWorker {
     while (!this.#stopped) {
       const charge = await chargeNext(this.#parts);
       if (charge === undefined) return;
-      this.#log.info({ charge: charge.id, state: charge.state, reason: charge.reason }, 'charge done');
+      const { id, state, reason } = charge;
+      this.#log.info({ charge: id, state, reason }, state === 'pending' ? 'charge set aside' : 'charge done');
     }
   }
 }

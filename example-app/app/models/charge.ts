@@ -41,5 +41,12 @@ export class Charge {
   @Column({ type: 'varchar', length: 64, nullable: true, insert: false, select: false })
   reason: string | null = null;
 
+  /**
+   * When a pending charge is to be looked at again; set by the payment tier alone. Its default is the migration's: of one
+   * that stands here TypeORM reads the value back, which the web tier may not.
+   */
+  @Column({ type: 'timestamptz', name: 'next_attempt_at', insert: false, select: false })
+  readonly nextAttemptAt!: Date;
+
   @CreateDateColumn({ name: 'created_at', type: 'timestamptz' }) readonly createdAt!: Date;
 }
