@@ -1,6 +1,6 @@
 /** A database of its own for one test file or one test. */
 import { randomBytes } from 'node:crypto';
-import { Client } from 'pg';
+import { Client, Pool, type PoolConfig } from 'pg';
 import { inject } from 'vitest';
 
 export interface FreshDatabase {
@@ -25,6 +25,13 @@ export async function freshDatabase(server = inject('databaseUrl')): Promise<Fre
       await run(server, `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`);
     },
   };
+}
+
+/** A pool as an application has one. It says that it has ended before its connections have, which a drop then ends. */
+export function newPool(options: PoolConfig): Pool {
+  const pool = new Pool(options);
+  pool.on('error', () => undefined);
+  return pool;
 }
 
 async function run(

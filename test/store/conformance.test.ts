@@ -1,9 +1,8 @@
-import { Pool } from 'pg';
 import { afterAll, beforeAll, describe, test } from 'vitest';
 import { memoryKeyStore } from '../../src/store/memory.js';
 import { migrateKeyStore, postgresKeyStore } from '../../src/store/postgres.js';
 import { keyStoreConformance, type KeyStoreFixture } from '../../src/testing/key-store-conformance.js';
-import { freshDatabase, type FreshDatabase } from '../database.js';
+import { freshDatabase, newPool, type FreshDatabase } from '../database.js';
 
 let database: FreshDatabase;
 let nextSchema = 0;
@@ -31,7 +30,7 @@ async function ofPostgresWithOneConnection(): Promise<KeyStoreFixture> {
 async function ofPoolWithOddSettings(): Promise<KeyStoreFixture> {
   const options =
     '-c DateStyle=German,DMY -c TimeZone=Asia/Kathmandu -c bytea_output=escape -c default_transaction_isolation=serializable -c search_path=pg_catalog';
-  const pool = new Pool({ connectionString: database.url, options, max: 3 });
+  const pool = newPool({ connectionString: database.url, options, max: 3 });
   const schema = await freshSchema();
   return {
     store: postgresKeyStore({ pool, schema }),

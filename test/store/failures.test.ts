@@ -4,11 +4,11 @@ import { tmpdir } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { inspect } from 'node:util';
 import { bundleScript, startScript } from '@fieldseal/test-support';
-import { Client, Pool } from 'pg';
+import { Client } from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { KeyRecord, KeyStore } from '../../src/keys/ports.js';
 import { migrateKeyStore, postgresKeyStore } from '../../src/store/postgres.js';
-import { freshDatabase, type FreshDatabase } from '../database.js';
+import { freshDatabase, newPool, type FreshDatabase } from '../database.js';
 import { expectCode } from './expect-code.js';
 import { aKey, anEvent, SCOPE } from './records.js';
 
@@ -40,7 +40,7 @@ afterEach(() => store.close());
 
 describe('the way to the database', () => {
   test("a pool of the caller's with all connections held is an error in time, and works again afterwards", async () => {
-    const pool = new Pool({ connectionString, max: 1 });
+    const pool = newPool({ connectionString, max: 1 });
     const shared = postgresKeyStore({ pool, connectTimeout: 100 });
     const held = await pool.connect();
     const error = await expectCode(shared.list(SCOPE), 'ERR_STORE_UNAVAILABLE');
@@ -227,7 +227,7 @@ describe('closing', () => {
   });
 
   test("leaves the caller's pool open", async () => {
-    const pool = new Pool({ connectionString });
+    const pool = newPool({ connectionString });
     const borrowing = postgresKeyStore({ pool });
     await borrowing.list(SCOPE);
     await borrowing.close();

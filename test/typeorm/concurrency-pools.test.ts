@@ -1,11 +1,12 @@
 /** Connection pools that are as small as can be, with the key store in the same database. */
-import { Pool } from 'pg';
+import type { Pool } from 'pg';
 import { DataSource } from 'typeorm';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createFieldSeal, keyStoreSource, type FieldSeal } from '../../src/index.js';
 import { awsKms } from '../../src/kms/aws.js';
 import { migrateKeyStore, postgresKeyStore, type PostgresKeyStoreOptions } from '../../src/store/postgres.js';
 import { attachFieldSeal } from '../../src/typeorm/index.js';
+import { newPool } from '../database.js';
 import { ENTITIES } from './concurrency-entities.js';
 import { kmsOf, newCard } from './concurrency-fixture.js';
 import { Card } from './entities.js';
@@ -59,7 +60,7 @@ describe.runIf(isAbleTo('a key store in the same database'))('one connection', (
     (dataSource.driver as unknown as { readonly master: Pool }).master;
 
   it('is enough for a transaction that meets unknown keys, when the key store has one of its own', async () => {
-    const pool = new Pool({ connectionString: shop.database.url, max: 1 });
+    const pool = newPool({ connectionString: shop.database.url, max: 1 });
     await using reader = await open({ pool });
     const found = await reader.dataSource.transaction(async (manager) => {
       await manager.save(newCard());
