@@ -1,5 +1,5 @@
-// Installs what is missing, builds, runs the tests, then reads everything that they printed and that the database server logged, and fails when a canary
-// plaintext or a byte sequence of a key is in it. Prints the counts at the end.
+// Installs what is missing, builds, runs the tests, then reads everything that they printed and that the database server
+// logged, and fails when a canary plaintext or a byte sequence of a key is in it. Prints the counts at the end.
 import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -104,7 +104,7 @@ function noIndexKeys(purpose: string): KeyError {
   return new KeyError(
     'ERR_KEY_NOT_FOUND',
     `Purpose ${purpose}: a blind index needs an index key, and this process has none; expected a source with a key ` +
-      `store, such as keyStoreSource(…), and for envelope delivery purposes.${purpose}.index set to 'local' or 'later'; ` +
-      "index: 'kms'; or a process that is write-only with index: 'later'.",
+      `store, such as keyStoreSource(…), and for envelope delivery purposes.${purpose}.index set to 'local' or 'later'; a KMS ` +
+      "that makes the indexes (index: 'kms'); or a process that is write-only with index: 'later'.",
   );
 }
