@@ -1,6 +1,6 @@
 /** The named exports `options` and `tiers` of a configuration module, as far as policy documents need them. */
 import { isKeyArn } from '../kms/arn.js';
-import { arnOf, arnsOf, macKeyRule, refuseSharedMacKeys, type MacKeys } from '../kms/mac-keys.js';
+import { arnOf, macKeyRule, refuseSharedMacKeys, type MacKeys } from '../kms/mac-keys.js';
 import {
   contextName,
   describeValue,
@@ -143,14 +143,16 @@ function macKeysOf({ name, index, indexVersions }: PurposeTraits, tiers: Tiers):
     if (keys === undefined) return [];
     throw optionError(path, "nothing, since index is not 'kms'", describeValue(keys));
   }
-  const missing = indexVersions.find((version) => arnOf(keys, version) === undefined);
-  if (missing !== undefined)
-    throw optionError(path, `the ARN of a MAC key for version ${missing} of the index`, 'none');
-  const arns = arnsOf(keys!);
+  // Keys of versions that the policy has no more are nobody's to use.
+  const arns = indexVersions.map((version) => {
+    const arn = arnOf(keys, version);
+    if (arn !== undefined) return arn;
+    throw optionError(path, `the ARN of a MAC key for version ${version} of the index`, 'none');
+  });
   const keks = [...tiers.keks.values(), ...tiers.openKeks.values()].flat();
   if (arns.some((arn) => keks.includes(arn)))
     throw optionError(path, 'an HMAC_256 key, which is no KEK', 'one of keks or openKeks');
-  return arns;
+  return [...new Set(arns)];
 }
 
 function refuseUnknownPurposes(tiers: Tiers, purposes: readonly PurposeTraits[]): void {

@@ -126,6 +126,17 @@ describe('the documents', () => {
     expect(JSON.stringify([...keyPolicies])).not.toContain('ReEncrypt');
   });
 
+  it('name the MAC keys of the versions that are in use, and no others', () => {
+    const other = MAC.replace('key/', 'key/other-');
+    const { keyPolicies } = awsDocuments(
+      parseSettings(purpose({ delivery: 'envelope', index: { source: 'kms', versions: [2] } }), {
+        ...tiers,
+        macKeys: { 'card-number': { 1: other, 2: MAC } },
+      }),
+    );
+    expect([...keyPolicies.keys()]).toEqual([CARD, MAC]);
+  });
+
   it('leave out a tier without rights', () => {
     const { identityPolicies, keyPolicies } = awsDocuments(parseSettings(options, tiers));
     expect([...identityPolicies.keys()]).toEqual(['web', 'payment', 'administrators']);
