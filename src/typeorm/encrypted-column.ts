@@ -1,5 +1,5 @@
 /** The encrypted columns of one data source: found by their declaration, checked, bound to a field seal. */
-import { getMetadataArgsStorage, type DataSource, type EntityMetadata } from 'typeorm';
+import type { DataSource, EntityMetadata } from 'typeorm';
 import { ConfigError } from '../errors.js';
 import type {
   FieldColumn,
@@ -8,12 +8,15 @@ import type {
   PreviousDeclaration,
 } from '../keys/field-seal.js';
 import { boundColumns, type BoundColumn } from './bound-columns.js';
+import { readClaims, type Claims } from './claims.js';
 import { familyOf, type Family } from './column-types.js';
 import { declarationOf, type Declaration } from './declaration.js';
 import { completeSchemas } from './entity-schema.js';
 import { indexProperty, keyProperty, maskProperty } from './field-columns.js';
+import { assertInForce } from './in-force.js';
 import type { ColumnMetadata } from './internals.js';
 import { isMaskMark } from './mask-column.js';
+import { refuseSharedColumns } from './shared-columns.js';
 
 /** One encrypted column of one entity. */
 export interface EncryptedColumn {
@@ -50,18 +53,23 @@ export function bindColumns(dataSource: DataSource, seal: Pick<FieldSealPages, '
   completeSchemas(dataSource);
   const contexts = new Map<string, string>();
   const byMetadata = new Map<EntityMetadata, readonly EncryptedColumn[]>();
+  const claimsOn = readClaims();
   for (const metadata of dataSource.entityMetadatas) {
+    const claims = claimsOn(metadata);
+    assertInForce(metadata, claims);
     const columns = metadata.columns.flatMap((cell) => {
       const declaration = declarationOf(cell.transformer);
       if (declaration === undefined) return [];
-      const column = bindColumn(family, metadata, cell, declaration, seal);
+      const column = bindColumn(family, metadata, claims, cell, declaration, seal);
       refuseSharedContext(contexts, column, declaration);
       return [column];
     });
     if (columns.length > 0) byMetadata.set(metadata, columns);
   }
   const none: readonly EncryptedColumn[] = [];
-  return (metadata) => byMetadata.get(metadata) ?? none;
+  const columnsOf: ColumnsOf = (metadata) => byMetadata.get(metadata) ?? none;
+  refuseSharedColumns(dataSource, columnsOf);
+  return columnsOf;
 }
 
 /** Whether an entity of the data source has an encrypted field; no before its metadata is built. */
@@ -83,6 +91,7 @@ export function siblingsOf({ key, index, mask }: EncryptedColumn): readonly Colu
 function bindColumn(
   family: Family,
   metadata: EntityMetadata,
+  claims: Claims,
   cell: ColumnMetadata,
   declaration: Declaration,
   seal: Pick<FieldSealPages, 'column'>,
@@ -108,9 +117,9 @@ function bindColumn(
   return {
     metadata,
     cell,
-    key: sibling(metadata, cell, keyProperty, label),
-    index: blindIndex && sibling(metadata, cell, indexProperty, label),
-    mask: options.mask && sibling(metadata, cell, maskProperty, label),
+    key: sibling(metadata, claims, cell, keyProperty, label),
+    index: blindIndex && sibling(metadata, claims, cell, indexProperty, label),
+    mask: options.mask && sibling(metadata, claims, cell, maskProperty, label),
     bound,
     previouslyBound: boundColumns(
       family,
@@ -187,6 +196,7 @@ function refuseUnsuitable(metadata: EntityMetadata, cell: ColumnMetadata, label:
 
 function sibling(
   metadata: EntityMetadata,
+  claims: Claims,
   cell: ColumnMetadata,
   nameOf: (property: string) => string,
   label: string,
@@ -194,22 +204,10 @@ function sibling(
   const path = cell.propertyPath.slice(0, -cell.propertyName.length) + nameOf(cell.propertyName);
   const column = metadata.columns.find((candidate) => candidate.propertyPath === path);
   const isOurs = column?.isVirtual === true || isMaskMark(column?.transformer);
-  if (column && isOurs && !isDeclaredByUser(metadata, cell, column.propertyName)) return column;
+  if (column && isOurs && claims.get(path)?.some((claim) => !claim.isOurs) !== true) return column;
   throw new ConfigError(
     'ERR_CONFIG_FIELD',
-    `${label}: expected the property ${path} to be free for the sibling column, got a column of the entity's own. Rename that property.`,
-  );
-}
-
-/** Of two declarations of one property TypeORM keeps the first and says nothing. */
-function isDeclaredByUser(metadata: EntityMetadata, cell: ColumnMetadata, property: string): boolean {
-  const targets = [...metadata.inheritanceTree, cell.target];
-  return getMetadataArgsStorage().columns.some(
-    ({ target, propertyName, mode, options }) =>
-      targets.includes(target) &&
-      propertyName === property &&
-      mode !== 'virtual' &&
-      !isMaskMark(options.transformer),
+    `${label}: expected the property ${path} to be free for the sibling column, got another one of the entity's own. Rename that property.`,
   );
 }
 

@@ -30,7 +30,7 @@ export function encryptedColumns<P extends string>(
   const declaration = new Declaration(options, property);
   const columns = columnsOfField(property, declaration).map(
     ({ property: name, options, isHidden, index }) => {
-      if (isHidden) Object.assign(options, { transformer: new HiddenSibling(index?.unique) });
+      if (isHidden) Object.assign(options, { transformer: new HiddenSibling(property, index?.unique) });
       return [name, options] as const;
     },
   );
@@ -43,10 +43,13 @@ const brand = Symbol.for('fieldseal/hidden-sibling');
 /** Marks a sibling that attached data sources hide from the entity. */
 class HiddenSibling {
   readonly [brand] = true;
+  /** The property of its cell. */
+  readonly property: string;
   /** Whether its index is unique; undefined for a sibling without index. */
   readonly isUnique: boolean | undefined;
 
-  constructor(isUnique: boolean | undefined) {
+  constructor(property: string, isUnique: boolean | undefined) {
+    this.property = property;
     this.isUnique = isUnique;
   }
 
@@ -83,6 +86,13 @@ function hideSiblings(
     }
   }
   metadataInternals(metadata).nonVirtualColumns = metadata.columns.filter(({ isVirtual }) => !isVirtual);
+}
+
+/** Where the cell of a sibling should be; undefined for every column that is no sibling of a schema. */
+export function cellPathOf(column: ColumnMetadata): string | undefined {
+  if (!isMarked(column)) return undefined;
+  const { property } = column.transformer as unknown as HiddenSibling;
+  return column.propertyPath.slice(0, -column.propertyName.length) + property;
 }
 
 const isMarked = ({ transformer }: ColumnMetadata): boolean =>
