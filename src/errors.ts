@@ -28,6 +28,7 @@ export const ERROR_CODES = {
   ERR_CONFIG_POOL_NOT_WRITE_ONLY: final('config'),
   ERR_CONFIG_INDEX_NOT_WRITE_ONLY: final('config'),
   ERR_CONFIG_PEER_MISSING: final('config'),
+  ERR_CONFIG_PEER_FAILED: final('config'),
   ERR_CONFIG_ORM: final('config'),
 
   ERR_FORMAT_CELL: final('format'),

@@ -4,6 +4,7 @@ import type { DataSource } from 'typeorm';
 import { ConfigError, isFieldSealError } from '../errors.js';
 import { describeValue, optionError } from '../keys/options.js';
 import type { EncryptedTable } from '../keys/encrypted-table.js';
+import { loadPeer } from '../keys/peer.js';
 import { DATABASES, FORMATS, printPolicies, type Database, type Format } from '../policy/print.js';
 import { parseSettings, TIERS, type Tier } from '../policy/settings.js';
 import { DEFAULT_CONFIG, loadConfigModule } from './config-module.js';
@@ -59,7 +60,11 @@ async function tablesOf(dataSource: unknown): Promise<readonly EncryptedTable[]>
     );
   }
   // Only with a DataSource in hand: the ORM is an optional peer, and its adapter loads it.
-  const { encryptedTables } = await import('../typeorm/catalogue.js');
+  const { encryptedTables } = await loadPeer(
+    'typeorm',
+    () => import('../typeorm/catalogue.js'),
+    'dataSource',
+  );
   try {
     return await encryptedTables(dataSource);
   } catch (error) {

@@ -2,9 +2,9 @@
 import { setMaxListeners } from 'node:events';
 import type * as Sdk from '@aws-sdk/client-kms';
 import type { KMSClient } from '@aws-sdk/client-kms';
-import { ConfigError } from '../errors.js';
 import type { KmsError } from '../errors.js';
 import type { FieldSealEvent } from '../keys/events.js';
+import { loadPeer } from '../keys/peer.js';
 import { regionOfArn } from './arn.js';
 import { wipeBodies } from './aws-bodies.js';
 import { wipingAgents } from './aws-connections.js';
@@ -125,15 +125,10 @@ export class AwsCalls {
 
 /**
  * Loads the AWS SDK, which is an optional peer.
- * @throws ConfigError `ERR_CONFIG_PEER_MISSING`.
+ * @throws ConfigError `ERR_CONFIG_PEER_MISSING`, `ERR_CONFIG_PEER_FAILED`.
  */
-export async function loadAwsSdk(): Promise<AwsSdk> {
-  try {
-    return await import('@aws-sdk/client-kms');
-  } catch (cause) {
-    const message = 'awsKms needs the package @aws-sdk/client-kms: run npm install @aws-sdk/client-kms.';
-    throw new ConfigError('ERR_CONFIG_PEER_MISSING', message, { cause });
-  }
+export function loadAwsSdk(): Promise<AwsSdk> {
+  return loadPeer('@aws-sdk/client-kms', () => import('@aws-sdk/client-kms'), 'awsKms');
 }
 
 /** The answer of a call. @throws KmsError, where it failed. */

@@ -1,6 +1,6 @@
 /** Connections to PostgreSQL: a pool of the caller's or one of our own, loaded from the optional peer `pg`. */
 import type * as Pg from 'pg';
-import { ConfigError, StoreError } from '../errors.js';
+import { StoreError } from '../errors.js';
 import {
   describeValue,
   duration,
@@ -12,6 +12,7 @@ import {
   wholeNumber,
   withDefault,
 } from '../keys/options.js';
+import { loadPeer } from '../keys/peer.js';
 import type { Duration } from '../keys/policy.js';
 import { storeError } from './postgres-errors.js';
 
@@ -257,14 +258,6 @@ function ownClient(pg: typeof Pg, settings: object): PgOwnClient {
   return new pg.Client(settings) as Pg.Client & { ref(): void; unref(): void };
 }
 
-async function loadPg(option: string): Promise<typeof Pg> {
-  try {
-    return await import('pg');
-  } catch (cause) {
-    throw new ConfigError(
-      'ERR_CONFIG_PEER_MISSING',
-      `postgresKeyStore: ${option} needs the package "pg"; run npm install pg.`,
-      { cause },
-    );
-  }
+function loadPg(option: string): Promise<typeof Pg> {
+  return loadPeer('pg', () => import('pg'), `postgresKeyStore: ${option}`);
 }

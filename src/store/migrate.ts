@@ -32,7 +32,7 @@ const MIGRATE_RULES = {
  * Brings the tables to the version this package needs. Each step runs in a transaction of its own under an advisory
  * lock, so several processes may call this at once, and a killed one leaves no half step. There is no way back.
  * @throws StoreError `ERR_STORE_NEWER` where a newer package made the tables, `ERR_STORE_DENIED`,
- * `ERR_STORE_UNAVAILABLE`; ConfigError `ERR_CONFIG_OPTION`, `ERR_CONFIG_PEER_MISSING`.
+ * `ERR_STORE_UNAVAILABLE`; ConfigError `ERR_CONFIG_OPTION`, `ERR_CONFIG_PEER_MISSING`, `ERR_CONFIG_PEER_FAILED`.
  */
 export async function migrateKeyStore(options: MigrateOptions): Promise<MigrateResult> {
   const { schema, ...connectionOptions } = parseOptions(MIGRATE_RULES, options, 'migrateKeyStore');

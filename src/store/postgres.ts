@@ -28,7 +28,7 @@ const RULES = { ...CONNECTION_RULES, schema: schemaRule, lockTimeout: withDefaul
  * The key store in a PostgreSQL database, best another one than that of the rows it protects (PCI DSS 3.6.1.2). Opens
  * nothing before `start`, never creates tables: `migrateKeyStore` and `fieldseal store migrate` do. An open store does
  * not keep the process alive. LISTEN does not pass through a pooler in transaction mode: give it a direct connection.
- * @throws ConfigError `ERR_CONFIG_OPTION`; from its first use `ERR_CONFIG_PEER_MISSING`.
+ * @throws ConfigError `ERR_CONFIG_OPTION`; from its first use `ERR_CONFIG_PEER_MISSING`, `ERR_CONFIG_PEER_FAILED`.
  */
 export function postgresKeyStore(options: PostgresKeyStoreOptions): KeyStore {
   const { schema, lockTimeout, ...connectionOptions } = parseOptions(RULES, options, 'postgresKeyStore');

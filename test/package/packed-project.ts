@@ -35,8 +35,8 @@ export interface PackedProject {
     args: readonly string[],
     env?: Readonly<Record<string, string>>,
   ): Promise<{ stdout: string; stderr: string }>;
-  /** Links another package of this checkout in the place of an installed one. */
-  use(name: string, other: string): Promise<void>;
+  /** Links another package of this checkout in the place of an installed one; without one, takes it away. */
+  use(name: string, other?: string): Promise<void>;
   tsc(...args: string[]): Promise<{ stdout: string; stderr: string }>;
   remove(): Promise<void>;
 }
@@ -70,8 +70,8 @@ export async function packProject(): Promise<PackedProject> {
     },
     node: (args, env) => node(folder, args, env),
     use: async (name, other) => {
-      await rm(join(folder, 'node_modules', name));
-      await link(folder, name, other);
+      await rm(join(folder, 'node_modules', name), { recursive: true, force: true });
+      if (other !== undefined) await link(folder, name, other);
     },
     tsc: (...args) => node(folder, [join(root, 'node_modules/typescript/bin/tsc'), ...args]),
     remove: () => rm(folder, { recursive: true, force: true }),
