@@ -1,4 +1,5 @@
 /** `FieldSealModule`: one field seal for a Nest application, from its start to its shutdown. */
+import { types } from 'node:util';
 import {
   Inject,
   Module,
@@ -93,9 +94,13 @@ export class FieldSealModule implements OnModuleInit, OnApplicationShutdown {
     const instances = [...this.#modules.values()].flatMap(({ providers }) =>
       [...providers.values()].map(({ instance }): unknown => instance),
     );
-    return [...new Set(instances.filter((instance) => InstanceChecker.isDataSource(instance)))];
+    return [...new Set(instances.filter(isDataSource))];
   }
 }
+
+/** A proxy stands for something else in each request, and may throw where it is asked outside of one, as nestjs-cls has it. */
+const isDataSource = (instance: unknown): instance is DataSource =>
+  !types.isProxy(instance) && InstanceChecker.isDataSource(instance);
 
 function refuseUnattached(dataSource: DataSource): void {
   if (sealOf(dataSource) !== undefined || !hasEncryptedFields(dataSource)) return;

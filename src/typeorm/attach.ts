@@ -9,7 +9,7 @@ import { addChecks } from './check-constraints.js';
 import { bindColumns, type ColumnsOf } from './encrypted-column.js';
 import { sealingManagers } from './entity-manager.js';
 import { makeFallback } from './fallback-subscriber.js';
-import { columnInternals, internalsOf, override, type EntityManagerInternals } from './internals.js';
+import { columnInternals, internalsOf, override, surround, type EntityManagerInternals } from './internals.js';
 import { makeOpener, ON_UNOPENABLE, type OnUnopenable } from './opener.js';
 import { makeIndexesFirst } from './pending-indexes.js';
 import { makeBuilders, sealingSelects } from './query-builders.js';
@@ -109,7 +109,6 @@ export function attachFieldSeal<T extends DataSource>(
   const builders = makeBuilders(context);
   let hasPendingIndexes = false;
   makeIndexesFirst(internals, () => hasPendingIndexes);
-  const createEntityManager = internals.createEntityManager.bind(dataSource);
   const { subscriber, openLater } = makeFallback(dataSource, seal, open, resolve);
 
   const makeSealing = sealingManagers(internals.manager);
@@ -139,9 +138,9 @@ export function attachFieldSeal<T extends DataSource>(
     );
     internals.subscribers.push(subscriber);
   });
-  override(internals, 'createQueryBuilder', sealingSelects(dataSource, builders, createQueryBuilder));
-  override(internals, 'createEntityManager', (queryRunner) => {
-    const manager = createEntityManager(queryRunner);
+  surround(internals, 'createQueryBuilder', (inner) => sealingSelects(dataSource, builders, inner));
+  surround(internals, 'createEntityManager', (inner) => (...args) => {
+    const manager = inner(...args);
     guard(manager);
     return manager;
   });
@@ -186,8 +185,8 @@ function refuseUnsuitable(dataSource: DataSource): void {
 function whenMetadataIsBuilt(dataSource: DataSource, bind: () => void): void {
   const internals = internalsOf(dataSource);
   const buildMetadatas = internals.buildMetadatas.bind(dataSource);
-  override(internals, 'buildMetadatas', async () => {
-    await withTypesOf(dataSource, buildMetadatas);
+  override(internals, 'buildMetadatas', async (...args) => {
+    await withTypesOf(dataSource, () => buildMetadatas(...args));
     bind();
   });
   if (dataSource.isInitialized) bind();

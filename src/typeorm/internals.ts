@@ -265,6 +265,29 @@ export const columnInternals = (column: ColumnMetadata): ColumnInternals => colu
 export const selectionOf = (builder: SelectInternals, alias: string, column: ColumnMetadata): string =>
   `${builder.escape(alias)}.${builder.escape(column.databaseName)}`;
 
+/**
+ * Puts `around` around one method of this one instance, and around whatever is put in its place later: libraries that
+ * carry transactions along assign methods of their own, before a data source is attached or after.
+ *
+ * @param around Called again with each such method. One that calls the method it replaced calls what `around` made of
+ *   that, so what has been done to a result must be recognised.
+ */
+export function surround<T extends object, K extends keyof T>(
+  instance: T,
+  name: K,
+  around: (inner: T[K]) => T[K],
+): void {
+  const bound = (method: T[K]): T[K] => (method as { bind(self: T): T[K] }).bind(instance);
+  let current = around(bound(instance[name]));
+  Object.defineProperty(instance, name, {
+    get: () => current,
+    set: (replacement: T[K]) => {
+      current = around(bound(replacement));
+    },
+    configurable: true,
+  });
+}
+
 /** Replaces one method of this one instance. */
 export function override<T extends object, K extends keyof T>(instance: T, name: K, method: T[K]): void {
   Object.defineProperty(instance, name, { value: method, writable: true, configurable: true });

@@ -16,7 +16,6 @@ import {
   type DataSourceInternals,
   type InsertInternals,
   type QueryBuilderInternals,
-  type Row,
   type SelectInternals,
   type Searching,
   type UpdateInternals,
@@ -101,25 +100,27 @@ export function makeBuilders(context: BuilderContext): Builders {
         return [sql, parameters];
       }
 
-      override getPredicates(where: Row): Iterable<readonly [string, unknown]> {
+      override getPredicates(
+        ...[where, ...more]: Parameters<QueryBuilderInternals['getPredicates']>
+      ): Iterable<readonly [string, unknown]> {
         const metadata = mainMetadata(this);
-        if (!metadata) return super.getPredicates(where);
+        if (!metadata) return super.getPredicates(where, ...more);
         const builder = outermost(this) as QueryBuilderInternals & Searching;
         const { seal, columnsOf } = context;
-        return super.getPredicates(rewriteWhere({ seal, columnsOf, builder }, metadata, where));
+        return super.getPredicates(rewriteWhere({ seal, columnsOf, builder }, metadata, where), ...more);
       }
 
       // TypeORM changes the kind of a builder through a registry that knows its own classes only.
-      override select(selection?: unknown, alias?: string): QueryBuilderInternals {
-        return inKind(this, super.select(selection, alias), builders.select);
+      override select(...args: Parameters<QueryBuilderInternals['select']>): QueryBuilderInternals {
+        return inKind(this, super.select(...args), builders.select);
       }
 
       override insert(): QueryBuilderInternals {
         return inKind(this, super.insert(), builders.insert);
       }
 
-      override update(entityOrSet?: unknown, set?: unknown): QueryBuilderInternals {
-        return inKind(this, super.update(entityOrSet, set), builders.update);
+      override update(...args: Parameters<QueryBuilderInternals['update']>): QueryBuilderInternals {
+        return inKind(this, super.update(...args), builders.update);
       }
 
       override delete(): QueryBuilderInternals {
@@ -162,7 +163,7 @@ export function mainMetadata({ expressionMap }: QueryBuilderInternals): EntityMe
 /**
  * What a data source makes its select builders with from now on. TypeORM's own method is known, and its builders are made
  * of our class at once, since everybody who finds anything waits for two; one that somebody else has put in its place is
- * asked for a builder, which is then turned into ours.
+ * asked for a builder, with the arguments as they came, since it may count them. That builder is then turned into ours.
  */
 export function sealingSelects(
   dataSource: DataSource,
@@ -171,9 +172,12 @@ export function sealingSelects(
 ): DataSourceInternals['createQueryBuilder'] {
   const own = isTypeOrms(dataSource);
   const maxLength = dataSource.driver.maxAliasLength || Infinity;
-  return (entityOrRunner, alias, queryRunner) => {
-    if (!own || (alias !== undefined && (alias === '' || alias.length > maxLength)))
-      return asSealing(dataSource, builders, createQueryBuilder(entityOrRunner, alias, queryRunner));
+  return (...args) => {
+    const [entityOrRunner, alias, queryRunner] = args;
+    if (!own || (alias !== undefined && (alias === '' || alias.length > maxLength))) {
+      const builder = createQueryBuilder(...args);
+      return builder instanceof builders.select ? builder : asSealing(dataSource, builders, builder);
+    }
     if (alias === undefined)
       return new builders.select(dataSource, entityOrRunner as QueryRunner | undefined);
     const { target } = dataSource.getMetadata(entityOrRunner as EntityTarget<ObjectLiteral>);

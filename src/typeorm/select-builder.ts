@@ -45,18 +45,14 @@ export function selectBuilder(
     #selected: SelectedAlias[] | undefined;
     #dropsRaw = false;
 
-    override buildWhere(
-      where: unknown,
-      metadata: EntityMetadata,
-      alias: string,
-      embedPrefix?: string,
-    ): string {
+    override buildWhere(...[where, ...more]: Parameters<SelectInternals['buildWhere']>): string {
+      const [metadata, , embedPrefix] = more;
       const isObject = typeof where === 'object' && where !== null && !Array.isArray(where);
       const prefix = embedPrefix ? `${embedPrefix}.` : '';
       const rewritten = isObject
         ? rewriteWhere({ seal, columnsOf, builder: this }, metadata, where as Row, prefix)
         : where;
-      return super.buildWhere(rewritten, metadata, alias, embedPrefix);
+      return super.buildWhere(rewritten, ...more);
     }
 
     /**

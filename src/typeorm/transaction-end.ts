@@ -34,9 +34,9 @@ function endsOf(runner: TransactionRunner): number {
   ends.set(runner, 0);
   for (const method of ['commitTransaction', 'rollbackTransaction'] as const) {
     const end = runner[method].bind(runner);
-    override(runner, method, () => {
+    override(runner, method, (...args) => {
       ends.set(runner, endsOf(runner) + 1);
-      return end();
+      return end(...args);
     });
   }
   return 0;

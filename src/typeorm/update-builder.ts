@@ -15,6 +15,8 @@ import { showMasks } from './shown-masks.js';
 import { inSameTransaction } from './transaction-end.js';
 import { boundOf, notPrepared, nothingWritten, refuseUnsafeSet, setIn, without } from './update-set.js';
 
+type WhereArgs = Parameters<UpdateInternals['where']>;
+
 export function updateBuilder(
   context: BuilderContext,
   Plain: BuilderClass<UpdateInternals>,
@@ -117,20 +119,20 @@ export function updateBuilder(
       return this.#derived ?? super.getValueSet();
     }
 
-    override where(where: unknown, parameters?: unknown): this {
-      this.#criteria = this.#pinned(where);
-      return super.where(where, parameters);
+    override where(...args: WhereArgs): this {
+      this.#criteria = this.#pinned(args[0]);
+      return super.where(...args);
     }
 
-    override andWhere(where: unknown, parameters?: unknown): this {
-      const pinned = this.#pinned(where);
+    override andWhere(...args: WhereArgs): this {
+      const pinned = this.#pinned(args[0]);
       this.#criteria = this.#criteria && pinned && { ...this.#criteria, ...pinned };
-      return super.andWhere(where, parameters);
+      return super.andWhere(...args);
     }
 
-    override orWhere(where: unknown, parameters?: unknown): this {
+    override orWhere(...args: WhereArgs): this {
       this.#criteria = undefined;
-      return super.orWhere(where, parameters);
+      return super.orWhere(...args);
     }
 
     /** `save()` names its row by the identifier of the one that it loaded, so that is exact. */

@@ -22,6 +22,7 @@ const BESIDE = [
   '@nestjs/core',
   '@nestjs/platform-express',
   '@nestjs/typeorm',
+  'typeorm-transactional',
   'rxjs',
 ];
 
