@@ -32,7 +32,7 @@ const PACKAGES = {
   service: /^node:(crypto|util)$/u,
   typeorm: /^(node:(async_hooks|crypto|util)|typeorm|lru-cache)$/u,
   policy: /^$/u,
-  nestjs: /^(@nestjs\/(common|core|typeorm)|typeorm)$/u,
+  nestjs: /^(node:util|@nestjs\/(common|core|typeorm)|typeorm)$/u,
   // The type of a DataSource; its code is loaded by the typeorm folder alone.
   cli: /^(node:.*|commander|typeorm)$/u,
   testing: /^node:.*$/u,

@@ -9,7 +9,13 @@ import { addChecks } from './check-constraints.js';
 import { bindColumns, type ColumnsOf } from './encrypted-column.js';
 import { sealingManagers } from './entity-manager.js';
 import { makeFallback } from './fallback-subscriber.js';
-import { columnInternals, internalsOf, override, surround, type EntityManagerInternals } from './internals.js';
+import {
+  columnInternals,
+  internalsOf,
+  override,
+  surround,
+  type EntityManagerInternals,
+} from './internals.js';
 import { makeOpener, ON_UNOPENABLE, type OnUnopenable } from './opener.js';
 import { makeIndexesFirst } from './pending-indexes.js';
 import { makeBuilders, sealingSelects } from './query-builders.js';
