@@ -78,6 +78,7 @@ export const ERROR_CODES = {
   ERR_STORE_REVISION: final('store'),
   ERR_STORE_EVENTS: final('store'),
   ERR_STORE_KEY: final('store'),
+  ERR_STORE_CLOCK: final('store'),
   ERR_STORE_NEWER: final('store'),
   ERR_STORE_CLOSED: final('store'),
 

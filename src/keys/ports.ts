@@ -219,6 +219,11 @@ export interface KeyReader {
   events(scope: KeyScope, fromSeq?: number): Promise<KeyEvent[]>;
   /** The newest event of the scope. */
   lastEvent(scope: KeyScope): Promise<KeyEvent | undefined>;
+  /**
+   * What the clock of the database says now, ms since the epoch: the one clock that all processes share, against which
+   * each holds its own. Undefined where the store has no clock but that of this machine. One query.
+   */
+  now(): Promise<number | undefined>;
 }
 
 /** A key store under the lock of one scope: everything written becomes visible together, or not at all. */

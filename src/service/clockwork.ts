@@ -5,12 +5,16 @@
 import { hasIndexKeys } from '../keys/delivery-options.js';
 import type { Policy } from '../keys/policy.js';
 import type { CellKeyKind, Delivery, KeyRecord } from '../keys/ports.js';
+import { MAX_CLOCK_ERROR_MS } from './moment.js';
 
 /** Random nonce prefixes of 96 bits that one key may hand out with suite xaes-256-gcm, for 2^24 cells each. */
 export const MAX_PREFIXES = 2 ** 17;
 
+/** A date this far ahead, ms, is none of a right clock: two that pass the comparison of `moment.ts` differ by no more. */
+const AHEAD_MS = 2 * MAX_CLOCK_ERROR_MS;
+
 export interface ClockworkView {
-  /** Wall clock, ms. */
+  /** By the clock of the key store, ms. */
   readonly now: number;
   readonly policy: Policy;
   /** The rows of the scope that can be trusted. */
@@ -22,7 +26,7 @@ export interface ClockworkView {
 }
 
 export type Task =
-  | { readonly do: 'retire'; readonly key: KeyRecord; readonly why: string }
+  | { readonly do: 'retire'; readonly key: KeyRecord; readonly why: string; readonly misdated: boolean }
   | { readonly do: 'promote'; readonly key: KeyRecord; readonly retires: number }
   | { readonly do: 'make-data' }
   | { readonly do: 'make-pair' }
@@ -52,11 +56,30 @@ export function planTasks(view: ClockworkView): readonly Task[] {
 
 /** Why a key must stop sealing, or undefined while it may go on. */
 export function reasonToRetire(key: KeyRecord, policy: Policy, now: number): string | undefined {
-  if (key.retires === null || key.retires.getTime() <= now) return 'sealFor has ended';
+  if (isMisdated(key, now)) return 'a wrong clock made its dates';
+  if (endOf(key, policy) <= now) return 'sealFor has ended';
   if (key.cells >= policy.key.maxCells) return 'maxCells is reached';
   if (key.bytes >= policy.key.maxBytes) return 'maxBytes is reached';
   if (key.prefixes >= MAX_PREFIXES) return 'all nonce prefixes are used';
   return undefined;
+}
+
+/**
+ * Whether the key began to seal at a time that is still to come: no policy makes such dates, a machine with a wrong clock
+ * does. How long a key seals proves nothing, since `sealFor` may have been another one when it began.
+ */
+export function isMisdated({ created, activates }: KeyRecord, now: number): boolean {
+  return (activates ?? created).getTime() > now + AHEAD_MS;
+}
+
+/**
+ * When a key that seals stops, wall clock in ms: as its row says, and no later than `sealFor` lets a key seal that began
+ * when it did. So a `sealFor` that was made shorter counts at once, and one process with a longer one burns no key of
+ * the others, nor they of its.
+ */
+export function endOf({ created, activates, retires }: KeyRecord, { key }: Policy): number {
+  if (retires === null) return -Infinity;
+  return Math.min(retires.getTime(), (activates ?? created).getTime() + key.sealForMs);
 }
 
 /**
@@ -86,7 +109,7 @@ function retireSpentKeys({ now, policy, keys }: ClockworkView): readonly Task[] 
   const sealing = keys.filter((key) => isCellKey(key) && key.state === 'ENCRYPT');
   return sealing.flatMap((key) => {
     const why = reasonToRetire(key, policy, now);
-    return why === undefined ? [] : [{ do: 'retire', key, why } as const];
+    return why === undefined ? [] : [{ do: 'retire', key, why, misdated: isMisdated(key, now) } as const];
   });
 }
 
@@ -96,7 +119,7 @@ function promoteFutureKeys(view: ClockworkView): readonly Task[] {
   const ready = inState(view, 'FUTURE')
     .filter((key) => !unproven.has(key.fingerprint) && (key.activates?.getTime() ?? now) <= now)
     .slice(0, freePlaces(view));
-  const occupied = sealing.map((key) => key.retires?.getTime() ?? now);
+  const occupied = sealing.map((key) => endOf(key, policy));
   const times = retirementTimes(now, policy.key.sealForMs, policy.pool.validKeys, occupied, ready.length);
   return ready.map((key, i) => ({ do: 'promote', key, retires: times[i]! }));
 }

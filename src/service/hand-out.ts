@@ -2,9 +2,10 @@
 import { KeyError, type FieldSealError } from '../errors.js';
 import type { CellKeyKind, HandedOutKey, HandedOutPublicKey, KeyRecord, RandomBelow } from '../keys/ports.js';
 import type { Policy } from '../keys/policy.js';
-import { reasonToRetire } from './clockwork.js';
+import { endOf, isMisdated, reasonToRetire } from './clockwork.js';
 import { unwrapRoot } from './key-maker.js';
 import { codedError } from './kms-trouble.js';
+import type { Moment } from './moment.js';
 import { settleAll } from '../keys/parallel.js';
 import { nameOf, type ScopeDesk } from './scope-desk.js';
 
@@ -18,19 +19,24 @@ const CHOICES: Readonly<Record<CellKeyKind, Choice>> = {
 
 /**
  * Of the keys of this kind that may seal now, `pool.handOut` data keys at random, or all pairs.
- * @throws KeyError `ERR_POOL_EMPTY` when there is none.
+ * @throws KeyError `ERR_POOL_EMPTY` when there is none; StoreError `ERR_STORE_CLOCK` where a clock may be the reason.
  */
 export function chooseKeys(
   desk: ScopeDesk,
   keys: readonly KeyRecord[],
   kind: CellKeyKind,
+  { now, latest, doubt }: Moment,
 ): readonly KeyRecord[] {
-  const { clock, policy, scope } = desk;
-  const now = clock.wall();
+  const { policy, scope } = desk;
   const usable = keys.filter(
-    (key) => key.kind === kind && key.state === 'ENCRYPT' && reasonToRetire(key, policy, now) === undefined,
+    (key) =>
+      key.kind === kind &&
+      key.state === 'ENCRYPT' &&
+      !isMisdated(key, now) &&
+      reasonToRetire(key, policy, latest) === undefined,
   );
   if (usable.length > 0) return CHOICES[kind](usable, desk);
+  if (doubt !== undefined) throw doubt;
   throw new KeyError(
     'ERR_POOL_EMPTY',
     `${nameOf(scope)}: no key of the key store may seal now (expected ${policy.pool.validKeys} in state ENCRYPT); look for alarms of the process that makes keys (manage: true), and for its access to the KMS.`,
@@ -67,10 +73,10 @@ export function publicHalves(
   chosen: readonly KeyRecord[],
 ): readonly HandedOutPublicKey[] {
   const now = clock.wall();
-  return chosen.flatMap(({ publicKey, retires }) =>
-    publicKey === null || retires === null
+  return chosen.flatMap((row) =>
+    row.publicKey === null
       ? []
-      : [{ spki: publicKey, sealUntil: sealUntil(retires.getTime(), now, policy) }],
+      : [{ spki: row.publicKey, sealUntil: sealUntil(endOf(row, policy), now, policy) }],
   );
 }
 
@@ -82,8 +88,7 @@ export function sealUntil(retires: number, handedOutAt: number, policy: Policy):
 
 function handedOutKey(row: KeyRecord, root: Buffer, policy: Policy, now: number): HandedOutKey {
   const { fingerprint, commitment, version } = row;
-  // A key without an end does not pass chooseKeys.
-  const retires = row.retires?.getTime() ?? now;
+  const retires = endOf(row, policy);
   return { fingerprint, commitment, version, root, retires, sealUntil: sealUntil(retires, now, policy) };
 }
 

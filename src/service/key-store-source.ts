@@ -24,6 +24,7 @@ import { publicHalves, unwrapChosen } from './hand-out.js';
 import { indexMac } from './index-macs.js';
 import { checkConfiguredKeks } from './kek-spread.js';
 import { loadIndexKeys, loadKeys } from './load-keys.js';
+import { readMoment } from './moment.js';
 import { notStored } from './not-stored.js';
 import { assertSealed, signedList, type PublishingKeySource } from './public-key-listing.js';
 import { watchRevocations } from './revocations.js';
@@ -149,6 +150,8 @@ class KeyStoreSource implements PublishingKeySource {
     return this.#alarmed(async () => {
       assertSealed(this.#policy(purpose));
       const { desk, role, ledger } = this.#scope(purpose);
+      const { doubt } = await readMoment(desk, desk.store);
+      if (doubt !== undefined) throw doubt;
       return signedList(desk, await role.choose(ledger, 'pair'), signingKey);
     });
   }

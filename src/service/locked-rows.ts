@@ -50,6 +50,11 @@ export class LockedRows {
     return this.#events;
   }
 
+  /** What the clock of the key store says, ms; undefined where it has none. One query. */
+  now(): Promise<number | undefined> {
+    return this.#store.now();
+  }
+
   /** The row as it is now, after all changes under this lock. */
   find(fingerprint: string): KeyRecord | undefined {
     return this.#rows.get(fingerprint);

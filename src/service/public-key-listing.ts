@@ -17,7 +17,7 @@ export interface PublishingKeySource extends KeySource {
    * query; with `manage` the clockwork runs before it. After `createFieldSeal` has started the source.
    * @param signingKey Ed25519, private. Whoever has it decides whom writers seal to; it needs to be nowhere else.
    * @throws ConfigError `ERR_CONFIG_OPTION` for another key or a purpose of another delivery, `ERR_CONFIG_PURPOSE_UNKNOWN`;
-   * KeyError `ERR_POOL_EMPTY`; StoreError; KmsError.
+   * KeyError `ERR_POOL_EMPTY`; StoreError, `ERR_STORE_CLOCK` where the list would be signed by a doubtful clock; KmsError.
    */
   publicKeyList(purpose: string, signingKey: KeyObject): Promise<string>;
 }

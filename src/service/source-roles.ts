@@ -5,11 +5,13 @@
 import type { StoreKey } from '../cell/store-key.js';
 import { ConfigError, type FieldSealError, StoreError } from '../errors.js';
 import type { CellKeyKind, KeyRecord, KeyUsage } from '../keys/ports.js';
+import { endOf, isCellKey } from './clockwork.js';
 import { chooseKeys } from './hand-out.js';
 import { checkConfiguredKeks, chooseKeks } from './kek-spread.js';
 import { makeStoreKey } from './key-maker.js';
 import { nameOf, type ScopeDesk } from './scope-desk.js';
 import type { LockedRows } from './locked-rows.js';
+import { type Moment, readMoment } from './moment.js';
 import { alarmRefused, type Changed, ScopeLedger } from './scope-ledger.js';
 import { findStoreKey } from './store-key.js';
 import { tick } from './tick.js';
@@ -32,8 +34,9 @@ export function keyServiceRole(desk: ScopeDesk): SourceRole {
     async choose(ledger, kind, usage = []) {
       const changed = await ledger.change(desk.store, async (rows) => {
         await countUsage(rows, usage);
-        const failures = await tick(desk, rows);
-        const chosen = chooseOrFail(desk, rows, kind, failures);
+        const moment = await readMoment(desk, rows);
+        const failures = await tick(desk, rows, moment);
+        const chosen = chooseOrFail(desk, rows, kind, moment, failures);
         if (kind === 'data') await countPrefixes(desk, rows, chosen);
         return chosen;
       });
@@ -60,7 +63,7 @@ export function applicationRole(desk: ScopeDesk): SourceRole {
         reader.list(desk.scope, { kinds: [kind], states: ['ENCRYPT'] }),
       );
       alarmRefused(desk, rows);
-      return chooseKeys(desk, [...rows.keys.values()], kind);
+      return chooseKeys(desk, [...rows.keys.values()], kind, await readMoment(desk, desk.store));
     },
   };
 }
@@ -70,7 +73,9 @@ export function applicationRole(desk: ScopeDesk): SourceRole {
  * finds them; a failure leaves the key store empty.
  */
 async function firstStart(desk: ScopeDesk): Promise<ScopeLedger> {
-  const at = new Date(desk.clock.wall());
+  const moment = await readMoment(desk, desk.store);
+  if (moment.doubt !== undefined) throw moment.doubt;
+  const at = new Date(moment.now);
   const [kek] = chooseKeks(1, desk.kms.keks(desk.scope.purpose), [], desk.randomBelow);
   const { key, row } = await makeStoreKey(desk.kms, kek!, desk.scope, at);
   const ledger = new ScopeLedger(desk.scope, key);
@@ -79,7 +84,7 @@ async function firstStart(desk: ScopeDesk): Promise<ScopeLedger> {
       if ((await locked.list(desk.scope)).length > 0) return undefined;
       return ledger.begin(locked, async (rows) => {
         await rows.insert(row, { at, who: desk.actor, why: 'first start' });
-        const [failure] = await tick(desk, rows);
+        const [failure] = await tick(desk, rows, moment);
         if (failure !== undefined) throw failure;
       });
     });
@@ -100,7 +105,11 @@ async function firstStart(desk: ScopeDesk): Promise<ScopeLedger> {
 
 async function resume(desk: ScopeDesk, storeKey: StoreKey): Promise<ScopeLedger> {
   return openLedger(desk, storeKey, async (ledger) => {
-    report(desk, await ledger.change(desk.store, (rows) => tick(desk, rows)));
+    const changed = await ledger.change(desk.store, async (rows) =>
+      tick(desk, rows, await readMoment(desk, rows)),
+    );
+    report(desk, changed);
+    warnOfLongerKeys(desk, changed.rows);
   });
 }
 
@@ -138,10 +147,11 @@ function chooseOrFail(
   desk: ScopeDesk,
   rows: LockedRows,
   kind: CellKeyKind,
+  moment: Moment,
   failures: readonly FieldSealError[],
 ): readonly KeyRecord[] {
   try {
-    return chooseKeys(desk, rows.keys, kind);
+    return chooseKeys(desk, rows.keys, kind, moment);
   } catch (error) {
     throw failures[0] ?? error;
   }
@@ -152,6 +162,16 @@ function report(desk: ScopeDesk, { rows }: Changed<unknown>): void {
     desk.emit({ type: 'key-moved', purpose, fingerprint, from, to });
   }
   alarmRefused(desk, rows);
+}
+
+/** Told at start alone: while a deploy changes `sealFor`, processes of both policies are at work, and that is no fault. */
+function warnOfLongerKeys({ policy, emit }: ScopeDesk, { keys }: LockedRows): void {
+  const longer = keys.filter(
+    (key) => isCellKey(key) && key.state === 'ENCRYPT' && (key.retires?.getTime() ?? 0) > endOf(key, policy),
+  );
+  if (longer.length === 0) return;
+  const message = `purposes.${policy.purpose}.key.sealFor: expected keys that seal so long at most (${policy.key.sealForMs} ms), got ${longer.length} with later dates, which a longer sealFor gave them; they stop sealing when this one says. Set it alike in all processes that make keys.`;
+  emit({ type: 'warning', code: 'ERR_CONFIG_OPTION', message });
 }
 
 /** Counters stop at the largest whole number that is exact; limits lie far below. */

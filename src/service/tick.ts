@@ -7,6 +7,8 @@ import { codedError, isPassingTrouble } from './kms-trouble.js';
 import { settleAll } from '../keys/parallel.js';
 import { type ScopeDesk, nameOf } from './scope-desk.js';
 import type { LockedRows, MoveReason, NewRow } from './locked-rows.js';
+import type { Moment } from './moment.js';
+import type { KeyRecord } from '../keys/ports.js';
 
 /** Retire and promote, promote what was just made, and once more where a proof failed. */
 const MAX_ROUNDS = 3;
@@ -15,12 +17,18 @@ type TaskOf<Name extends Task['do']> = Extract<Task, { readonly do: Name }>;
 
 /**
  * Brings the keys of the scope to where they should be now. Makes KMS calls only where a key is made or promoted.
- * What the KMS refuses is left undone, with an alarm, and the next tick tries again.
+ * What the KMS refuses is left undone, with an alarm, and the next tick tries again. While the clock of this machine is in
+ * doubt nothing is done.
  * @returns the errors that kept a key from being made or promoted.
  * @throws StoreError as the store.
  */
-export async function tick(desk: ScopeDesk, rows: LockedRows): Promise<readonly FieldSealError[]> {
-  const work = new Tick(desk, rows);
+export async function tick(
+  desk: ScopeDesk,
+  rows: LockedRows,
+  { now, doubt }: Moment,
+): Promise<readonly FieldSealError[]> {
+  if (doubt !== undefined) return [doubt];
+  const work = new Tick(desk, rows, now);
   for (let round = 0; round < MAX_ROUNDS; round++) {
     if (!(await work.round())) break;
   }
@@ -35,10 +43,10 @@ class Tick {
   readonly #unproven = new Set<string>();
   readonly failures: FieldSealError[] = [];
 
-  constructor(desk: ScopeDesk, rows: LockedRows) {
+  constructor(desk: ScopeDesk, rows: LockedRows, now: number) {
     this.#desk = desk;
     this.#rows = rows;
-    this.#now = desk.clock.wall();
+    this.#now = now;
   }
 
   /** Performs the tasks that are due; false when there were none, or when the KMS is out of reach: it is not asked again under the lock. */
@@ -68,7 +76,8 @@ class Tick {
     emit({ type: 'alarm', code: 'ERR_CONFIG_KEK_SPREAD', message });
   }
 
-  async #retire({ key, why }: TaskOf<'retire'>): Promise<void> {
+  async #retire({ key, why, misdated }: TaskOf<'retire'>): Promise<void> {
+    if (misdated) this.#alarmMisdated(key);
     // A key retired early keeps the true date: the last possible sealUntil is counted from it.
     const retires = new Date(Math.min(key.retires?.getTime() ?? this.#now, this.#now));
     await this.#rows.move(key.fingerprint, 'DECRYPT', this.#by(why), { retires });
@@ -124,6 +133,13 @@ class Tick {
       else this.#failed(result.reason, 'a key could not be made');
     }
     return items.filter((_, i) => made[i]!.status === 'rejected');
+  }
+
+  #alarmMisdated({ fingerprint, activates }: KeyRecord): void {
+    const { emit, scope } = this.#desk;
+    const from = activates?.toISOString() ?? 'a time to come';
+    const message = `Key ${fingerprint} of ${nameOf(scope)}: expected it to seal since a time that has passed, got ${from}. A machine whose clock is wrong made its dates; it is retired now. Find that machine among the actors of the key events.`;
+    emit({ type: 'alarm', code: 'ERR_STORE_CLOCK', message, fingerprint });
   }
 
   #by(why: string): MoveReason {

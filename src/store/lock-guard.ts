@@ -37,6 +37,10 @@ export class LockGuard implements LockedKeyStore {
     return this.#run(() => this.#store.lastEvent(scope));
   }
 
+  now(): Promise<number | undefined> {
+    return this.#run(() => this.#store.now());
+  }
+
   insert(record: KeyRecord): Promise<boolean> {
     return this.#run(() => this.#store.insert(record), [record]);
   }

@@ -55,6 +55,10 @@ class Content implements KeyReader {
     return (await this.events(scope)).at(-1);
   }
 
+  now(): Promise<undefined> {
+    return Promise.resolve(undefined);
+  }
+
   #of(scope: KeyScope): KeyRecord[] {
     return [...this.keys.values()].filter((record) => isSameScope(record, scope));
   }
@@ -84,6 +88,10 @@ class Draft implements LockedKeyStore {
 
   lastEvent(scope: KeyScope): Promise<KeyEvent | undefined> {
     return this.#content.lastEvent(scope);
+  }
+
+  now(): Promise<undefined> {
+    return this.#content.now();
   }
 
   insert(record: KeyRecord): Promise<boolean> {
@@ -161,6 +169,10 @@ class MemoryKeyStore implements KeyStore {
 
   async lastEvent(scope: KeyScope): Promise<KeyEvent | undefined> {
     return (await this.#open()).lastEvent(scope);
+  }
+
+  async now(): Promise<undefined> {
+    return (await this.#open()).now();
   }
 
   async withLock<T>(scope: KeyScope, work: (locked: LockedKeyStore) => Promise<T>): Promise<T> {

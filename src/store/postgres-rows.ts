@@ -58,6 +58,13 @@ export class PostgresRows implements LockedKeyStore {
     return last;
   }
 
+  async now(): Promise<number> {
+    // Not now(), which says when the transaction began: it may have waited for the lock.
+    const sql = 'SELECT round(extract(epoch FROM clock_timestamp()) * 1000)::text AS now';
+    const { rows } = await this.#run('reading the clock of the database', sql, []);
+    return Number(rows[0]?.now);
+  }
+
   async insert(record: KeyRecord): Promise<boolean> {
     const names = KEY_COLUMNS.map(({ name }) => name);
     const sql = `INSERT INTO ${this.#table('data_keys')} (${names.join(', ')}) VALUES ${placeholders(1, names.length)} ON CONFLICT DO NOTHING`;

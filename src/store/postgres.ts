@@ -78,6 +78,10 @@ class PostgresKeyStore implements KeyStore {
     return this.#rows.lastEvent(scope);
   }
 
+  now(): Promise<number> {
+    return this.#rows.now();
+  }
+
   async withLock<T>(scope: KeyScope, work: (locked: LockedKeyStore) => Promise<T>): Promise<T> {
     this.#assertOpen();
     return withPostgresLock(this.#connections, this.#schema, this.#lockTimeoutMs, scope, work);

@@ -37,6 +37,17 @@ export const keyStoreConformance: readonly KeyStoreCase[] = [
     assert.equal(await store.lastEvent(SCOPE), undefined);
   }),
 
+  one('its clock, where it has one of its own, goes on under a lock too', async ({ store }) => {
+    const before = await store.now();
+    await store.withLock(SCOPE, async (locked) => {
+      const first = await locked.now();
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      const second = await locked.now();
+      if (before === undefined) assert.deepEqual([first, second], [undefined, undefined]);
+      else assert.ok(before <= first! && first! + 10 <= second!);
+    });
+  }),
+
   one('a key comes back as it was inserted, every column of it', async ({ store, other }) => {
     const record = fullRecord();
     assert.equal(await insert(store, record), true);

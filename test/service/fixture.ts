@@ -90,6 +90,8 @@ export interface SourceSetup extends Omit<KeyStoreSourceOptions, 'kms'> {
   readonly keks?: AwsKmsOptions['keks'];
   readonly purposes?: Readonly<Record<string, PurposeOptions>>;
   readonly clock?: HandClock;
+  /** The clock of a key store that has one. Default: the same as the process's. */
+  readonly databaseClock?: HandClock;
   readonly application?: string;
 }
 
@@ -100,10 +102,12 @@ export function makeSource(setup: SourceSetup): OpenedSource & { readonly contex
     keks,
     purposes = { 'card-number': {} },
     clock = new HandClock(),
+    databaseClock = clock,
     application,
+    store,
     ...options
   } = setup;
-  const source = keyStoreSource({ ...options, kms: kmsOf(emulator, keks ? { keks } : {}) });
+  const source = keyStoreSource({ ...options, store: withClock(store, databaseClock), kms: kmsOf(emulator, keks ? { keks } : {}) });
   const opened: OpenedSource = { source, events: [], revoked: [], clock, held: [] };
   const context: SourceContext = {
     application: application ?? SCOPE.application,
@@ -176,6 +180,15 @@ export async function moveKey(
   await ledger.change(store, (rows) => rows.move(fingerprint, to, by));
   ledger.close();
   await kms.close();
+}
+
+/** The same store by another clock, under its lock too. */
+export function withClock(inner: KeyStore, clock: HandClock): KeyStore {
+  const now = (): Promise<number> => Promise.resolve(clock.now);
+  return overriding(inner, {
+    now,
+    withLock: (scope, work) => inner.withLock(scope, (locked) => work(overriding(locked, { now }))),
+  });
 }
 
 /** The same store, or store under its lock, with some of its members replaced, or taken away. */

@@ -1,110 +1,49 @@
-import { type ChildProcess, fork } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
 import { startPostgres } from '@fieldseal/test-support';
-import { build } from 'vite';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { KmsEmulator } from '../../src/kms/emulator/emulator.js';
 import { migrateKeyStore, storeGrants } from '../../src/store/postgres.js';
 import { alarmsOf, census, hasCode, moveKey, SCOPE, START, startEmulator, startSource } from './fixture.js';
 import { TestKeyStore } from './key-store-fixture.js';
-import type { Order, ProcessSetup, Report } from './source-process.js';
+import { killWorker, Workers, type Worker } from './workers.js';
 
 const WHOLE_SET = { 'store ENCRYPT': 1, 'index ENCRYPT': 1, 'data ENCRYPT': 15, 'data FUTURE': 3 };
 
 let emulator: KmsEmulator;
 let keyStore: TestKeyStore;
-let folder: string;
-const children: ChildProcess[] = [];
+let workers: Workers;
 
 beforeAll(async () => {
-  // Below the checkout, so that the built program finds its packages.
-  mkdirSync('.cache', { recursive: true });
-  folder = mkdtempSync(join(process.cwd(), '.cache', 'service-'));
-  const entry = join(import.meta.dirname, 'source-process.ts');
-  await build({
-    configFile: false,
-    logLevel: 'error',
-    build: { ssr: entry, outDir: folder, target: 'node20', minify: false },
-  });
+  workers = await Workers.build();
   emulator = await startEmulator();
 });
 afterAll(async () => {
   await emulator.close();
-  rmSync(folder, { recursive: true });
+  workers.remove();
 });
 beforeEach(async () => {
   keyStore = await TestKeyStore.create();
 });
 afterEach(async () => {
   emulator.faults.clear();
-  for (const child of children.splice(0)) await kill(child);
+  await workers.killAll();
   await keyStore.drop();
 });
 
 /** A process that waits for orders. */
-async function spawn(manage = true): Promise<Worker> {
-  const setup: ProcessSetup = {
-    ...{ ...SCOPE, manage, databaseUrl: keyStore.database.url },
-    kms: {
-      region: emulator.region,
-      endpoint: emulator.endpoint,
-      credentials: emulator.credentials(),
-      keks: { [SCOPE.purpose]: ['alias/card-a', 'alias/card-b'] },
-    },
-  };
-  const child = fork(join(folder, 'source-process.js'), [JSON.stringify(setup)], { stdio: 'inherit' });
-  children.push(child);
-  const worker = new Worker(child);
-  await worker.next('ready');
-  return worker;
-}
-
-class Worker {
-  readonly child: ChildProcess;
-  readonly #reports: Report[] = [];
-
-  constructor(child: ChildProcess) {
-    this.child = child;
-    child.on('message', (report: Report) => void this.#reports.push(report));
-  }
-
-  tell(order: Order): void {
-    this.child.send(order);
-  }
-
-  /** The next report of this type; a failure that comes instead is thrown. */
-  async next<Type extends Report['type']>(type: Type): Promise<Extract<Report, { readonly type: Type }>> {
-    const report = await vi.waitFor(
-      () => {
-        const at = this.#reports.findIndex((one) => one.type === type || one.type === 'failed');
-        if (at < 0) throw new Error(`no report "${type}" yet`);
-        return this.#reports.splice(at, 1)[0];
-      },
-      { timeout: 10_000, interval: 10 },
-    );
-    expect(report).toMatchObject({ type });
-    return report as Extract<Report, { readonly type: Type }>;
-  }
-}
-
-async function kill(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
-  child.kill('SIGKILL');
-  await once(child, 'exit');
+function spawn(manage = true): Promise<Worker> {
+  return workers.spawn({ emulator, databaseUrl: keyStore.database.url, manage });
 }
 
 describe('several processes on one key store', () => {
   it('that start at once end with one set of keys', async () => {
-    const workers = await Promise.all([spawn(), spawn(), spawn()]);
-    for (const worker of workers) worker.tell({ do: 'start' });
-    const started = await Promise.all(workers.map((worker) => worker.next('started')));
+    const three = await Promise.all([spawn(), spawn(), spawn()]);
+    for (const worker of three) worker.tell({ do: 'start' });
+    const started = await Promise.all(three.map((worker) => worker.next('started')));
     expect(started.map(({ moves }) => moves).sort()).toEqual([0, 0, 35]);
     const store = keyStore.store();
     expect(await census(store)).toEqual(WHOLE_SET);
     const valid = (await store.list(SCOPE, { states: ['ENCRYPT'] })).map((row) => row.fingerprint);
-    for (const worker of workers) {
+    for (const worker of three) {
       worker.tell({ do: 'hand-out' });
       expect(valid).toEqual(expect.arrayContaining([...(await worker.next('handed-out')).fingerprints]));
     }
@@ -121,7 +60,7 @@ describe('several processes on one key store', () => {
     }, 5_000);
     const store = keyStore.store();
     expect(await census(store)).toEqual({});
-    await kill(worker.child);
+    await killWorker(worker);
     emulator.faults.clear();
     expect(await census(store)).toEqual({});
     const next = await spawn();
