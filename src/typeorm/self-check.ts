@@ -12,7 +12,8 @@ import { ConfigError, isFieldSealError } from '../errors.js';
 import type { FieldSealPages } from '../keys/field-seal.js';
 import { fixedLength } from './bound-types.js';
 import type { EncryptedColumn } from './encrypted-column.js';
-import type { ColumnMetadata, Row, SelectInternals } from './internals.js';
+import { setProperty } from './derived-rows.js';
+import { columnInternals, type ColumnMetadata, type Row, type SelectInternals } from './internals.js';
 import { asSealing, makeBuilders, type BuilderContext } from './query-builders.js';
 
 const MARK = 'fieldseal-canary';
@@ -46,7 +47,31 @@ const sampleBytes = (column: ColumnMetadata): Buffer => Buffer.alloc(fixedLength
 export function selfCheck(context: BuilderContext): void {
   for (const metadata of context.dataSource.entityMetadatas) {
     const columns = context.columnsOf(metadata);
-    if (columns.length > 0) checkEntity(context, metadata, columns);
+    if (columns.length === 0) continue;
+    withoutTransformers(metadata, columns, () => {
+      checkEntity(context, metadata, columns);
+    });
+  }
+}
+
+/**
+ * Transformers of other columns are the application's, and expect values of its own types, where the rows of the check
+ * have none or a sample. Synchronous, so nobody else sees the columns changed.
+ */
+function withoutTransformers(
+  metadata: EntityMetadata,
+  encrypted: readonly EncryptedColumn[],
+  check: () => void,
+): void {
+  const cells = new Set(encrypted.map(({ cell }) => cell));
+  const others = metadata.columns
+    .filter((column) => !cells.has(column))
+    .map((column) => [columnInternals(column), column.transformer] as const);
+  for (const [column] of others) column.transformer = undefined;
+  try {
+    check();
+  } finally {
+    for (const [column, transformer] of others) column.transformer = transformer;
   }
 }
 
@@ -62,7 +87,7 @@ function checkEntity(
   const key = { ...sampleKey(metadata), ...sampleBound(columns) };
   const searched = columns.filter(({ index }) => index !== undefined);
   const search: Row = {};
-  for (const { cell } of searched) cell.setEntityValue(search, cell.getEntityValue(row));
+  for (const { cell } of searched) setProperty(search, cell, cell.getEntityValue(row));
 
   const insert = builder().insert() as unknown as {
     into(target: unknown): { values(rows: Row[]): Statement };
@@ -101,8 +126,8 @@ function expectSealed(
   try {
     [sql, parameters] = statement.getQueryAndParameters();
   } catch (error) {
-    const got = isFieldSealError(error) ? error.code : 'an error';
-    throw unknownOrm(kind, metadata, `got ${got} while the statement was made`);
+    const got = isFieldSealError(error) ? error.code : 'an error, which is its cause,';
+    throw unknownOrm(kind, metadata, `got ${got} while the statement was made`, error);
   }
   const made = seal.take();
   const carried = made.filter((bytes) => parameters.includes(bytes));
@@ -119,11 +144,12 @@ function expectSealed(
 const isCanaryBytes = (value: unknown): boolean =>
   value instanceof Uint8Array && Buffer.from(value).includes(MARK);
 
-function unknownOrm(kind: string, metadata: EntityMetadata, got: string): ConfigError {
+function unknownOrm(kind: string, metadata: EntityMetadata, got: string, cause?: unknown): ConfigError {
   return new ConfigError(
     'ERR_CONFIG_ORM',
     `This version of TypeORM is not understood: an ${kind} of ${metadata.name} was expected to carry sealed values only, ${got}. ` +
       'Nothing was sent to the database. Use a version of TypeORM from the list in docs/typeorm.md.',
+    { cause },
   );
 }
 
@@ -166,7 +192,7 @@ function canarySeal(): CanarySeal {
 
 function sampleRow(columns: readonly EncryptedColumn[]): Row {
   const row = sampleBound(columns);
-  for (const { cell, handle } of columns) cell.setEntityValue(row, CANARIES[handle.codec]);
+  for (const { cell, handle } of columns) setProperty(row, cell, CANARIES[handle.codec]);
   return row;
 }
 
@@ -174,7 +200,7 @@ function sampleBound(columns: readonly EncryptedColumn[]): Row {
   const row: Row = {};
   for (const { bound } of columns)
     for (const { column, kind } of bound)
-      column.setEntityValue(row, kind === 'binary' ? sampleBytes(column) : SAMPLES[kind]);
+      setProperty(row, column, kind === 'binary' ? sampleBytes(column) : SAMPLES[kind]);
   return row;
 }
 
@@ -185,5 +211,4 @@ function sampleKey(metadata: EntityMetadata): Row {
   return key;
 }
 
-const isPlain = (column: ColumnMetadata): boolean =>
-  !column.relationMetadata && !column.embeddedMetadata && !column.transformer;
+const isPlain = (column: ColumnMetadata): boolean => !column.relationMetadata && !column.embeddedMetadata;

@@ -1,7 +1,16 @@
 /** The self-check at attach, and the fallback for builders that somebody made without the data source. */
-import { InsertQueryBuilder, SelectQueryBuilder, UpdateQueryBuilder } from 'typeorm';
+import 'reflect-metadata';
+import {
+  Column,
+  Entity,
+  InsertQueryBuilder,
+  PrimaryColumn,
+  SelectQueryBuilder,
+  UpdateQueryBuilder,
+  type ValueTransformer,
+} from 'typeorm';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
-import { attachFieldSeal } from '../../src/typeorm/index.js';
+import { attachFieldSeal, Encrypted } from '../../src/typeorm/index.js';
 import { Card, Customer } from './entities.js';
 import { dataSourceOf, openShop, type Shop } from './shop.js';
 
@@ -40,6 +49,88 @@ describe('self-check', () => {
     vi.spyOn(prototype, 'getWhereCondition').mockImplementation((where) => JSON.stringify(where));
     const attached = attachFieldSeal(dataSourceOf(shop.database.url, [Card, Customer]), shop.seal);
     await expect(attached.initialize()).rejects.toMatchObject({ code: 'ERR_CONFIG_ORM' });
+  });
+});
+
+/** An id as applications have them: of a class of its own, of which the column holds the text. */
+class Ulid {
+  readonly text: string;
+  constructor(text: string) {
+    this.text = text;
+  }
+  toText(): string {
+    return this.text;
+  }
+}
+const ulids: ValueTransformer = { to: (id: Ulid) => id.toText(), from: (text: string) => new Ulid(text) };
+const sets: ValueTransformer = {
+  to: (tags: Set<string>) => JSON.stringify([...tags]),
+  from: (text: string) => new Set(JSON.parse(text) as string[]),
+};
+const quoted: ValueTransformer = {
+  to: (text: string) => text.padStart(text.length + 1, '"'),
+  from: (text: string) => text.slice(1),
+};
+
+class Labels {
+  @Column('text', { transformer: sets }) tags!: Set<string>;
+  @Encrypted({ purpose: 'personal-data', bind: ['id'] }) owner!: string;
+
+  constructor(tags: Set<string>, owner: string) {
+    this.tags = new Set([...tags]);
+    this.owner = owner.trim();
+  }
+}
+@Entity('transformed')
+class Transformed {
+  @PrimaryColumn('varchar', { length: 40, transformer: ulids }) id!: Ulid;
+  @PrimaryColumn('varchar', { length: 40, transformer: [quoted, quoted] }) part!: string;
+  @Column('text', { transformer: sets }) tags!: Set<string>;
+  @Column('text', { transformer: [sets, quoted] }) marks!: Set<string>;
+  @Column('simple-json', { transformer: sets }) json!: Set<string>;
+  @Column(() => Labels) labels!: Labels;
+  @Encrypted({ purpose: 'personal-data', bind: ['id', 'part'], blindIndex: true }) secret!: string;
+}
+
+describe('other columns of an encrypted entity', () => {
+  it('may have transformers that expect a value', async () => {
+    const attached = await attachFieldSeal(
+      dataSourceOf(shop.database.url, [Transformed], { entityPrefix: 'sc_', synchronize: true }),
+      shop.seal,
+    ).initialize();
+    try {
+      const tags = new Set(['one', 'two']);
+      const labels = new Labels(tags, 'Ada');
+      const row = { id: new Ulid('01J'), part: 'a', tags, marks: tags, json: tags, labels, secret: 'hidden' };
+      await attached.manager.insert(Transformed, row);
+      await attached.manager.update(Transformed, { secret: 'hidden' }, { secret: 'other' });
+      const found = await attached
+        .createQueryBuilder(Transformed, 't')
+        .where({ secret: 'other' })
+        .getRawOne();
+      expect(found).toMatchObject({ t_id: '01J', t_part: '""a', t_tags: '["one","two"]' });
+    } finally {
+      await attached.destroy();
+    }
+  });
+
+  it('keeps the error of code that it has to run, and says where it was', async () => {
+    const own = new Error('of the application');
+    @Entity('computed')
+    class Computed {
+      @PrimaryColumn('int') id!: number;
+      @Encrypted({ purpose: 'personal-data', blindIndex: true }) secret!: string;
+    }
+    const builder = SelectQueryBuilder.prototype as unknown as Hidden;
+    vi.spyOn(builder, 'createWhereExpression').mockImplementation(() => {
+      throw own;
+    });
+    const attached = attachFieldSeal(dataSourceOf(shop.database.url, [Computed]), shop.seal);
+    await expect(attached.initialize()).rejects.toMatchObject({
+      code: 'ERR_CONFIG_ORM',
+      message: expect.stringMatching(/SELECT of Computed.*its cause/u) as string,
+      cause: own,
+    });
   });
 });
 
