@@ -30,6 +30,8 @@ export const ERROR_CODES = {
   ERR_CONFIG_PEER_MISSING: final('config'),
   ERR_CONFIG_PEER_FAILED: final('config'),
   ERR_CONFIG_ORM: final('config'),
+  ERR_CONFIG_PLAINTEXT_COLUMN: final('config'),
+  ERR_CONFIG_CELL_COLUMN: final('config'),
 
   ERR_FORMAT_CELL: final('format'),
   ERR_FORMAT_NOT_ACCEPTED: final('format'),

@@ -2,7 +2,15 @@
 import type { DataSource } from 'typeorm';
 import { ConfigError } from '../errors.js';
 import { isFieldSeal, type FieldSealPages } from '../keys/field-seal.js';
-import { describeValue, flag, optionError, parseOptions, withDefault } from '../keys/options.js';
+import {
+  describeValue,
+  flag,
+  listOf,
+  optionError,
+  parseOptions,
+  text,
+  withDefault,
+} from '../keys/options.js';
 import { noteActiveRecord } from './active-record.js';
 import { familyOf, refuseLateAttach, withTypesOf } from './column-types.js';
 import { addChecks } from './check-constraints.js';
@@ -19,6 +27,7 @@ import {
 import { makeOpener, ON_UNOPENABLE, type OnUnopenable } from './opener.js';
 import { makeIndexesFirst } from './pending-indexes.js';
 import { makeBuilders, sealingSelects } from './query-builders.js';
+import { guardSchema } from './schema-guard.js';
 import { selfCheck } from './self-check.js';
 import { ColumnTransformer } from './transformer.js';
 import { refuseUnknownParents } from './unknown-parents.js';
@@ -46,6 +55,12 @@ export interface AttachOptions {
   readonly selectCells?: boolean;
   /** Refuse fragments of SQL (`where('card.pan = :pan')`) that name an encrypted column. Default true. */
   readonly checkRawWhere?: boolean;
+  /**
+   * Columns whose values a schema change may throw away, each as `'table.column'`, with the schema before it where the
+   * entity names one: for `synchronize` and `migration:generate`, which are refused otherwise where plaintext stands in the
+   * place of an encrypted field, or cells would go. Default none.
+   */
+  readonly discardColumns?: readonly string[];
 }
 
 const OPTIONS = {
@@ -53,6 +68,7 @@ const OPTIONS = {
   onUnopenable: withDefault(ON_UNOPENABLE, 'throw'),
   insertOnly: withDefault(flag(), false),
   selectCells: withDefault(flag(), true),
+  discardColumns: withDefault(listOf(text()), []),
 };
 
 /** An attached data source: what `openRaw` needs of it. */
@@ -90,14 +106,16 @@ export function attachFieldSeal<T extends DataSource>(
       describeValue(seal),
     );
   }
+  let columnsOf: ColumnsOf = () => [];
+  const resolve: ColumnsOf = (metadata) => columnsOf(metadata);
+  guardSchema(dataSource, resolve, parsed.discardColumns);
   if (seal === 'schema-only') {
     whenMetadataIsBuilt(dataSource, () => {
-      addChecks(dataSource, bindColumns(dataSource, schemaOnly));
+      columnsOf = bindColumns(dataSource, schemaOnly);
+      addChecks(dataSource, columnsOf);
     });
     return dataSource;
   }
-  let columnsOf: ColumnsOf = () => [];
-  const resolve: ColumnsOf = (metadata) => columnsOf(metadata);
   const { onUnopenable } = parsed;
   attachments().set(dataSource, { seal, onUnopenable, columnsOf: resolve });
 

@@ -11,6 +11,7 @@ import type {
   EntityTarget,
   ObjectLiteral,
   QueryRunner,
+  Table,
   UpdateResult,
 } from 'typeorm';
 
@@ -206,6 +207,24 @@ export interface EntityManagerInternals {
   save(...args: readonly unknown[]): Promise<unknown>;
 }
 
+/** Public, but declared without its members that are replaced on the instance. */
+export interface DriverInternals {
+  /** Every way to change the schema makes its builder here. */
+  createSchemaBuilder(): SchemaBuilderInternals;
+}
+
+export interface SchemaBuilderInternals {
+  /** Of this build; it has the transaction, and in TypeORM 0.3 the tables that were loaded. */
+  readonly queryRunner: QueryRunner & { readonly loadedTables: readonly Table[] };
+  /** The tables that were loaded; not in TypeORM 0.3. */
+  readonly tables?: readonly Table[];
+  readonly entityToSyncMetadatas: readonly EntityMetadata[];
+  /** One spelling for tables and entities, so that they can be compared. */
+  getTablePath(target: EntityMetadata | Table): string;
+  /** All changes, after the tables were loaded; called by `build()` and `log()`. */
+  executeSchemaSyncOperationsInProperOrder(): Promise<void>;
+}
+
 export interface ColumnInternals {
   /** Public in effect, declared read-only by none of the versions; replaced when a data source is bound. */
   transformer?: unknown;
@@ -258,6 +277,12 @@ export function checkMetadata(
 
 export const internalsOf = (dataSource: DataSource): DataSourceInternals =>
   dataSource as unknown as DataSourceInternals;
+
+export const driverInternals = ({ driver }: DataSource): DriverInternals =>
+  driver as unknown as DriverInternals;
+
+export const loadedTables = ({ tables, queryRunner }: SchemaBuilderInternals): readonly Table[] =>
+  tables ?? queryRunner.loadedTables;
 
 export const columnInternals = (column: ColumnMetadata): ColumnInternals => column;
 

@@ -1,0 +1,395 @@
+/** What a schema change would throw away in silence: columns that become encrypted, cells, and what stands beside them. */
+import 'reflect-metadata';
+import {
+  ChildEntity,
+  Column,
+  Entity,
+  Index,
+  PrimaryColumn,
+  TableInheritance,
+  type DataSource,
+  type DataSourceOptions,
+} from 'typeorm';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { FreshDatabase } from '../database.js';
+import { attachFieldSeal, Encrypted, type AttachOptions } from '../../src/typeorm/index.js';
+import { databaseName, dialect } from './databases.js';
+import { dataSourceOf, openShop, type Shop } from './shop.js';
+
+@Entity('cards')
+class PlainCard {
+  @PrimaryColumn('int') id!: number;
+  @Index() @Column('varchar', { length: 40, nullable: true }) pan!: string | null;
+}
+
+@Entity('cards')
+class Card {
+  @PrimaryColumn('int') id!: number;
+  @Encrypted({ purpose: 'card-number', blindIndex: true, nullable: true }) pan!: string | null;
+}
+
+const PAN = '4111111111111111';
+const VARCHAR = databaseName === 'postgres' ? 'character varying' : 'varchar';
+const CELL = { postgres: 'bytea', mariadb: 'longblob', sqljs: 'blob' }[databaseName];
+
+let shop: Shop;
+let database: FreshDatabase;
+beforeAll(async () => (shop = await openShop({ entities: [Card] })));
+beforeEach(async () => (database = await dialect.fresh()));
+afterEach(() => database.drop());
+afterAll(() => shop.close());
+
+/** Opens a DataSource over the database of the test, works with it and closes it. */
+async function over<T>(dataSource: DataSource, work: (dataSource: DataSource) => Promise<T>): Promise<T> {
+  await dataSource.initialize();
+  try {
+    return await work(dataSource);
+  } finally {
+    await dataSource.destroy();
+  }
+}
+
+let options: Partial<DataSourceOptions> = {};
+const schemaOnly = (
+  entities: NonNullable<DataSourceOptions['entities']>,
+  attach?: AttachOptions,
+): DataSource => attachFieldSeal(dataSourceOf(database.url, entities, options), 'schema-only', attach);
+const attached = (entities: NonNullable<DataSourceOptions['entities']>, attach?: AttachOptions): DataSource =>
+  attachFieldSeal(dataSourceOf(database.url, entities, options), shop.seal, attach);
+
+/** A table as an older release has made it, with rows. */
+const older = (entity: new () => object, ...rows: object[]): Promise<void> =>
+  over(attached([entity]), async (dataSource) => {
+    await dataSource.synchronize();
+    await dataSource.manager.insert(entity, rows);
+  });
+
+const log = async ({ driver }: DataSource): Promise<string[]> =>
+  (await driver.createSchemaBuilder().log()).upQueries.map(({ query }) => query);
+const synchronize = (dataSource: DataSource): Promise<void> => dataSource.synchronize();
+const changes = (...entities: (new () => object)[]): Promise<string[]> => over(schemaOnly(entities), log);
+
+const refusal = (code: string, ...parts: string[]): object => ({
+  code,
+  message: expect.stringMatching(new RegExp(parts.join('.*'), 'su')) as string,
+});
+
+describe('a column that becomes encrypted', () => {
+  const refused = refusal(
+    'ERR_CONFIG_PLAINTEXT_COLUMN',
+    'cards\\.pan',
+    `${VARCHAR}\\(40\\)`,
+    CELL,
+    'Card\\.pan',
+    'existing-table',
+    databaseName === 'sqljs' ? 'set them to NULL' : 'discardColumns',
+  );
+  const textOf = async (): Promise<unknown[]> =>
+    (await database.query('SELECT "pan" FROM "cards" ORDER BY "id"')).map(({ pan }) => pan);
+
+  it.each([
+    ['migration:generate, attached', attached, log],
+    ['migration:generate, attached for the schema only', schemaOnly, log],
+    ['synchronize, attached', attached, synchronize],
+    ['synchronize, attached for the schema only', schemaOnly, synchronize],
+  ])(
+    'is refused while it holds values: %s',
+    async (_, attach, change: (d: DataSource) => Promise<unknown>) => {
+      await older(PlainCard, { id: 1, pan: PAN }, { id: 2, pan: null });
+      await over(attach([Card]), async (dataSource) => {
+        await expect(change(dataSource)).rejects.toMatchObject(refused);
+        // A refusal leaves the connection as it was.
+        await expect(change(dataSource)).rejects.toMatchObject(refused);
+      });
+      expect(await textOf()).toEqual([PAN, null]);
+    },
+  );
+
+  it('is refused when the application starts with synchronize', async () => {
+    await older(PlainCard, { id: 1, pan: PAN });
+    const dataSource = attachFieldSeal(dataSourceOf(database.url, [Card], { synchronize: true }), shop.seal);
+    await expect(dataSource.initialize()).rejects.toMatchObject(refused);
+    expect(await textOf()).toEqual([PAN]);
+  });
+
+  it('never has a value in the message', async () => {
+    await older(PlainCard, { id: 1, pan: PAN });
+    await over(schemaOnly([Card]), async (dataSource) => {
+      await expect(log(dataSource)).rejects.toThrow(/^(?!.*4111)/su);
+    });
+  });
+
+  it('changes where it holds no value, and a second time there is nothing to change', async () => {
+    await older(PlainCard, { id: 1, pan: null });
+    await over(attached([Card]), async (dataSource) => {
+      await dataSource.synchronize();
+      await dataSource.manager.save(Card, { id: 1, pan: PAN });
+      expect(await dataSource.manager.findOneBy(Card, { pan: PAN })).toEqual({ id: 1, pan: PAN });
+      expect(await log(dataSource)).toEqual([]);
+    });
+  });
+
+  it.each([
+    ['attached', attached],
+    ['attached for the schema only', schemaOnly],
+  ])('changes where its values may go: %s', async (_, attach) => {
+    await older(PlainCard, { id: 1, pan: PAN });
+    await over(attach([Card], { discardColumns: ['cards.pan'] }), async (dataSource) => {
+      // SQLite would take the values along into the new column.
+      if (databaseName === 'sqljs') {
+        await expect(log(dataSource)).rejects.toThrow('set them to NULL first');
+        await database.query('UPDATE cards SET pan = NULL');
+      }
+      await dataSource.synchronize();
+      expect(await log(dataSource)).toEqual([]);
+    });
+    expect(await textOf()).toEqual([null]);
+  });
+
+  it('changes where the whole database is to be dropped before', async () => {
+    await older(PlainCard, { id: 1, pan: PAN });
+    await over(attached([Card]), async (dataSource) => {
+      await dataSource.synchronize(true);
+      expect(await dataSource.manager.find(Card)).toEqual([]);
+    });
+  });
+
+  it('is refused for the column of another table alone', async () => {
+    await older(PlainCard, { id: 1, pan: PAN });
+    const dataSource = schemaOnly([Card], {
+      discardColumns: ['card.pan', 'other.cards.pan', 'cards.pan_key'],
+    });
+    await over(dataSource, async () => {
+      await expect(log(dataSource)).rejects.toMatchObject(refused);
+    });
+  });
+
+  it('is refused under a prefix of tables', async () => {
+    options = { entityPrefix: 'shop_' };
+    try {
+      await older(PlainCard, { id: 1, pan: PAN });
+      await expect(changes(Card)).rejects.toMatchObject(
+        refusal('ERR_CONFIG_PLAINTEXT_COLUMN', 'shop_cards\\.pan'),
+      );
+    } finally {
+      options = {};
+    }
+  });
+
+  if (databaseName === 'postgres')
+    it('is refused in another schema', async () => {
+      @Entity('cards', { schema: 'billing' })
+      class PlainElsewhere {
+        @PrimaryColumn('int') id!: number;
+        @Column('text', { array: true }) pan!: string[];
+      }
+      @Entity('cards', { schema: 'billing' })
+      class Elsewhere {
+        @PrimaryColumn('int') id!: number;
+        @Encrypted({ purpose: 'card-number', nullable: true }) pan!: string | null;
+      }
+      await database.query('CREATE SCHEMA billing');
+      await older(PlainElsewhere, { id: 1, pan: [PAN] });
+      await expect(changes(Elsewhere)).rejects.toMatchObject(
+        refusal('ERR_CONFIG_PLAINTEXT_COLUMN', 'billing\\.cards\\.pan', 'text\\[\\]', 'bytea'),
+      );
+    });
+
+  it('is refused where a child of a single-table hierarchy declares it', async () => {
+    @Entity('people')
+    @TableInheritance({ column: { type: 'varchar', name: 'kind' } })
+    class PlainPerson {
+      @PrimaryColumn('int') id!: number;
+      @Column('varchar', { nullable: true }) phone!: string | null;
+    }
+    @Entity('people')
+    @TableInheritance({ column: { type: 'varchar', name: 'kind' } })
+    class Person {
+      @PrimaryColumn('int') id!: number;
+    }
+    @ChildEntity('employee')
+    class Employee extends Person {
+      @Encrypted({ purpose: 'personal-data', nullable: true }) phone!: string | null;
+    }
+    await older(PlainPerson, { id: 1, phone: '+49 30 1234' });
+    await expect(changes(Person, Employee)).rejects.toMatchObject(
+      refusal('ERR_CONFIG_PLAINTEXT_COLUMN', 'people\\.phone'),
+    );
+  });
+
+  it('is refused where it gets another name at the same time', async () => {
+    @Entity('cards')
+    class Renamed {
+      @PrimaryColumn('int') id!: number;
+      @Encrypted({ purpose: 'card-number', name: 'pan_cell', nullable: true }) pan!: string | null;
+    }
+    await older(PlainCard, { id: 1, pan: PAN });
+    await expect(changes(Renamed)).rejects.toMatchObject(
+      refusal('ERR_CONFIG_PLAINTEXT_COLUMN', 'cards\\.pan', VARCHAR, 'pan_cell', CELL),
+    );
+  });
+
+  it('stays beside the new one, and is dropped when that is there', async () => {
+    @Entity('cards')
+    class Both extends PlainCard {
+      @Encrypted({ purpose: 'card-number', name: 'pan_cell', nullable: true }) number!: string | null;
+    }
+    @Entity('cards')
+    class Moved {
+      @PrimaryColumn('int') id!: number;
+      @Encrypted({ purpose: 'card-number', name: 'pan_cell', nullable: true }) number!: string | null;
+    }
+    await older(PlainCard, { id: 1, pan: PAN });
+    await over(attached([Both]), async (dataSource) => {
+      await dataSource.synchronize();
+      await dataSource.manager.update(Both, { id: 1 }, { number: PAN });
+    });
+    await over(attached([Moved]), async (dataSource) => {
+      await dataSource.synchronize();
+      expect(await dataSource.manager.find(Moved)).toEqual([{ id: 1, number: PAN }]);
+    });
+  });
+
+  it('takes the name of a sibling from no column that holds values', async () => {
+    @Entity('cards')
+    class WithKey {
+      @PrimaryColumn('int') id!: number;
+      @Column('varchar', { length: 40 }) pan_key!: string;
+    }
+    await older(WithKey, { id: 1, pan_key: 'front door' });
+    await expect(changes(Card)).rejects.toMatchObject(
+      refusal('ERR_CONFIG_PLAINTEXT_COLUMN', 'cards\\.pan_key', VARCHAR),
+    );
+  });
+});
+
+describe('cells', () => {
+  const refused = refusal('ERR_CONFIG_CELL_COLUMN', 'cards\\.pan', CELL);
+  beforeEach(() => older(Card, { id: 1, pan: PAN }));
+
+  it('are kept when the field is no longer encrypted', async () => {
+    await expect(changes(PlainCard)).rejects.toMatchObject(refused);
+    await over(schemaOnly([PlainCard]), async (dataSource) => {
+      await expect(synchronize(dataSource)).rejects.toMatchObject(refused);
+    });
+    await over(attached([Card]), async ({ manager }) => {
+      expect(await manager.find(Card)).toEqual([{ id: 1, pan: PAN }]);
+    });
+  });
+
+  it('are kept when the field is renamed, which TypeORM takes for a new one', async () => {
+    @Entity('cards')
+    class Renamed {
+      @PrimaryColumn('int') id!: number;
+      @Encrypted({ purpose: 'card-number', blindIndex: true, nullable: true }) number!: string | null;
+    }
+    await expect(changes(Renamed)).rejects.toMatchObject(refused);
+  });
+
+  it('are kept when the field is gone, and go where that is said', async () => {
+    @Entity('cards')
+    class Bare {
+      @PrimaryColumn('int') id!: number;
+    }
+    await expect(changes(Bare)).rejects.toMatchObject(refused);
+    await over(schemaOnly([Bare], { discardColumns: ['cards.pan'] }), async (dataSource) => {
+      await dataSource.synchronize();
+      expect(await log(dataSource)).toEqual([]);
+    });
+  });
+
+  it('are not left without a fingerprint', async () => {
+    @Entity('cards')
+    class OtherKey {
+      @PrimaryColumn('int') id!: number;
+      @Encrypted({ purpose: 'card-number', blindIndex: true, nullable: true, keyColumn: 'key_of_pan' })
+      pan!: string | null;
+    }
+    await expect(changes(OtherKey)).rejects.toMatchObject(
+      refusal('ERR_CONFIG_CELL_COLUMN', 'cards\\.key_of_pan'),
+    );
+  });
+
+  it('are not left without the index by which they are searched, unless it is made later', async () => {
+    @Entity('unsearched')
+    class Unsearched {
+      @PrimaryColumn('int') id!: number;
+      @Encrypted({ purpose: 'card-number', nullable: true }) pan!: string | null;
+    }
+    @Entity('unsearched')
+    class Searched {
+      @PrimaryColumn('int') id!: number;
+      @Encrypted({ purpose: 'card-number', nullable: true, blindIndex: true }) pan!: string | null;
+    }
+    @Entity('unsearched')
+    class SearchedLater {
+      @PrimaryColumn('int') id!: number;
+      @Encrypted({ purpose: 'card-number', nullable: true, blindIndex: { later: true } }) pan!: string | null;
+    }
+    await older(Unsearched, { id: 1, pan: PAN });
+    await expect(changes(Searched)).rejects.toMatchObject(
+      refusal('ERR_CONFIG_CELL_COLUMN', 'unsearched\\.pan_bidx', 'later: true'),
+    );
+    expect((await changes(SearchedLater)).join()).toContain('pan_bidx');
+  });
+
+  if (databaseName !== 'sqljs')
+    it('keep their index when somebody gave its column another type', async () => {
+      await database.query(
+        databaseName === 'postgres'
+          ? "ALTER TABLE cards ALTER COLUMN pan_bidx TYPE text USING encode(pan_bidx, 'hex')"
+          : 'ALTER TABLE cards MODIFY pan_bidx varbinary(32)',
+      );
+      await expect(changes(Card)).rejects.toMatchObject(
+        refusal('ERR_CONFIG_PLAINTEXT_COLUMN', 'cards\\.pan_bidx'),
+      );
+    });
+
+  it('keep the columns that they are bound to', async () => {
+    @Entity('bound')
+    class Bound {
+      @PrimaryColumn('int') id!: number;
+      @Column('varchar', { length: 20 }) tenant!: string;
+      @Encrypted({ purpose: 'card-number', bind: ['tenant'] }) pan!: string;
+    }
+    @Entity('bound')
+    class BoundToMore {
+      @PrimaryColumn('int') id!: number;
+      @Column('text') tenant!: string;
+      @Encrypted({ purpose: 'card-number', bind: ['tenant'] }) pan!: string;
+    }
+    await older(Bound, { id: 1, tenant: 'acme', pan: PAN });
+    await expect(changes(BoundToMore)).rejects.toMatchObject(
+      refusal('ERR_CONFIG_CELL_COLUMN', 'bound\\.tenant', VARCHAR, 'text'),
+    );
+  });
+});
+
+if (databaseName === 'mariadb') {
+  it('a field that may not be null is not added to rows, which MySQL would give empty cells', async () => {
+    @Entity('cards')
+    class Required extends PlainCard {
+      @Encrypted({ purpose: 'card-number' }) number!: string;
+    }
+    await older(PlainCard, { id: 1, pan: null });
+    await expect(changes(Required)).rejects.toMatchObject(
+      refusal('ERR_CONFIG_FIELD', 'cards\\.number', 'nullable'),
+    );
+  });
+}
+
+it('leaves tables alone that have nothing to do with encryption', async () => {
+  @Entity('notes')
+  class Note {
+    @PrimaryColumn('int') id!: number;
+    @Column('varchar', { length: 40 }) text!: string;
+    @Column('int') size!: number;
+  }
+  @Entity('notes')
+  class OtherNote {
+    @PrimaryColumn('int') id!: number;
+    @Column('varchar', { length: 50, nullable: true }) text!: string;
+  }
+  await older(Note, { id: 1, text: 'as in TypeORM', size: 13 });
+  expect((await changes(OtherNote, Card)).length).toBeGreaterThan(0);
+});
