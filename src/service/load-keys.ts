@@ -58,8 +58,9 @@ function openableRow(desk: ScopeDesk, rows: JudgedRows, fingerprint: string, kin
   const refusal = rows.refused.get(fingerprint);
   if (refusal !== undefined) throw refusal;
   const row = rows.keys.get(fingerprint);
+  if (row === undefined) throw neverTold(desk, fingerprint);
   // A cell that names the store key or an index key names no key of cells, and one of a pool names no pair.
-  if (row?.kind !== kind) {
+  if (row.kind !== kind) {
     throw new KeyError(
       'ERR_KEY_NOT_FOUND',
       `Key ${fingerprint}: ${nameOf(desk.scope)} has no such ${WORDS[kind]}.`,
@@ -68,6 +69,19 @@ function openableRow(desk: ScopeDesk, rows: JudgedRows, fingerprint: string, kin
   if (row.state === 'EXPIRED') alarmExpired(desk, fingerprint);
   assertOpens(row);
   return row;
+}
+
+/**
+ * Not even an event tells of the key, and nobody deletes a row and its events and leaves the chain whole: either they were
+ * never here, or an older copy of the key store took the place of all. Of a fresh process this is the only sign.
+ */
+function neverTold({ emit, scope }: ScopeDesk, fingerprint: string): KeyError {
+  const message =
+    `Key ${fingerprint}: no event of ${nameOf(scope)} has ever told of it, and a cell names it. Either an older copy of the key ` +
+    'store was put back, and keys made since are missing: stop the processes that make keys (manage: true) and recover the ' +
+    'key store to its last moment; or the cell is of another key store, or somebody made its fingerprint up.';
+  emit({ type: 'alarm', code: 'ERR_KEY_NOT_FOUND', message, fingerprint });
+  return new KeyError('ERR_KEY_NOT_FOUND', message);
 }
 
 function indexRow(desk: ScopeDesk, rows: JudgedRows, version: number): KeyRecord {

@@ -31,8 +31,8 @@ export class ScopeLedger {
   }
 
   /**
-   * The rows that `query` finds; `expected` fingerprints without a row are refused where events tell of them.
-   * One query, and where a row is not as it was: the new events, then both once more under the lock of the scope,
+   * The rows that `query` finds; `expected` fingerprints without a row are refused where events tell of them, and are in
+   * neither list where none does. One query, and where a row is missing or not as it was: the new events, then both once more under the lock of the scope,
    * since a row and its events are not read at the same moment.
    * @throws StoreError `ERR_STORE_EVENTS`, and what the store throws.
    */
@@ -43,7 +43,8 @@ export class ScopeLedger {
   ): Promise<JudgedRows> {
     const rows = await query(store);
     const known = this.#judge(rows, expected);
-    if (isCertain(known)) return known;
+    if (isCertain(known) && expected.every((one) => known.keys.has(one) || known.refused.has(one)))
+      return known;
     await this.catchUp(store);
     const caughtUp = this.#judge(rows, expected);
     if (isCertain(caughtUp)) return caughtUp;

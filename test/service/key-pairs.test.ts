@@ -31,6 +31,7 @@ import {
   START,
   startEmulator,
   startSource,
+  withClock,
 } from './fixture.js';
 import { TestKeyStore } from './key-store-fixture.js';
 
@@ -119,8 +120,8 @@ describe('an empty key store with a purpose of sealed delivery', () => {
       const pair = await generatePair(...asked);
       return ++made === 1 ? { ...pair, publicKey } : pair;
     };
-    const { context } = makeSource({ emulator, store, purposes: SEALED });
-    const source = keyStoreSource({ store: keyStore.store(), kms });
+    const { context, clock } = makeSource({ emulator, store, purposes: SEALED });
+    const source = keyStoreSource({ store: withClock(keyStore.store(), clock), kms });
     await expect(source.start(context)).rejects.toEqual(hasCode('ERR_KEY_COMMITMENT'));
     await source.close();
     expect(await census(store)).toEqual({});

@@ -89,6 +89,10 @@ async function rowsOf(kind: KeyRecord['kind'], state: KeyRecord['state']): Promi
   return rows;
 }
 
+async function madeAt({ now }: HandClock): Promise<KeyRecord[]> {
+  return (await rowsOf('data', 'ENCRYPT')).filter(({ created }) => created.getTime() === now);
+}
+
 async function errorOf(load: Promise<readonly object[]>): Promise<unknown> {
   return ((await load)[0] as { readonly error?: unknown }).error;
 }
@@ -250,6 +254,39 @@ describe('rows deleted, put back or planted by SQL', () => {
     expect(await errorOf(fresh.source.load(SCOPE.purpose, [retired!.fingerprint]))).toEqual(
       hasCode('ERR_STORE_REVISION'),
     );
+  });
+
+  it('an older copy of the whole key store is an alarm of its own where a cell names a key made since', async () => {
+    const clock = new HandClock();
+    clock.now += 20 * DAY_MS;
+    await start({ clock });
+    const [made] = await madeAt(clock);
+    await keyStore.putBack();
+    for (const manage of [false, true]) {
+      const fresh = await start({ manage });
+      expect(alarmsOf(fresh)).toEqual([]);
+      const outcomes = await fresh.source.load(SCOPE.purpose, [made!.fingerprint, data.fingerprint]);
+      expect(outcomes).toMatchObject([{ error: hasCode('ERR_KEY_NOT_FOUND') }, { key: {} }]);
+      expect(fresh.events.filter(({ type }) => type === 'alarm')).toEqual([
+        {
+          type: 'alarm',
+          code: 'ERR_KEY_NOT_FOUND',
+          fingerprint: made!.fingerprint,
+          message: expect.stringContaining('an older copy of the key store') as string,
+        },
+      ]);
+    }
+  });
+
+  it('a key that others made and somebody deleted is told from one that never was', async () => {
+    const reading = await start({ manage: false });
+    const clock = new HandClock();
+    clock.now += 20 * DAY_MS;
+    await start({ clock });
+    const [made] = await madeAt(clock);
+    await keyStore.force(`DELETE FROM data_keys WHERE fingerprint = '${made!.fingerprint}'`);
+    const error = await errorOf(reading.source.load(SCOPE.purpose, [made!.fingerprint]));
+    expect(error).toEqual(hasCode('ERR_STORE_REVISION'));
   });
 
   it.each([
