@@ -238,6 +238,19 @@ export interface LockedKeyStore extends KeyReader {
   append(events: readonly KeyEvent[]): Promise<void>;
 }
 
+/** Whether what a store tells of revoked keys comes through. */
+export type ChannelState =
+  | { readonly delivers: true }
+  | {
+      readonly delivers: false;
+      /** Whether it cannot be otherwise where the process is connected to: nothing that anybody did wrong. */
+      readonly expected: boolean;
+      /** A clause for people, with what to do. */
+      readonly reason: string;
+      /** How often `'unknown'` is told instead, ms. */
+      readonly pollEveryMs: number;
+    };
+
 /**
  * Wrapped DEKs and their states. Stores bytes and knows no key: row MACs and the event chain are made and checked by
  * the key source. Every error is a StoreError.
@@ -250,9 +263,18 @@ export interface KeyStore extends KeyReader {
   /**
    * Tells of keys that moved to SUSPENDED, COMPROMISED or DESTROYED, soon after the move; `'unknown'` says that
    * messages may have been lost and states must be looked up. Absent where the store has no such channel.
+   * @param onChannel Told when the channel is found to deliver nothing, and when it does again; not at the start of one
+   * that delivers. While it does not, the listener is told `'unknown'` again and again.
    */
-  watch?(listener: (fingerprints: readonly string[] | 'unknown') => void): Promise<() => Promise<void>>;
-  close(): Promise<void>;
+  watch?(
+    listener: (fingerprints: readonly string[] | 'unknown') => void,
+    onChannel?: (state: ChannelState) => void,
+  ): Promise<() => Promise<void>>;
+  /**
+   * Resolves within 5 seconds, also where the other end is frozen.
+   * @param onCutOff Told what did not end in order and was cut off: a phrase for people.
+   */
+  close(onCutOff?: (what: string) => void): Promise<void>;
 }
 
 /** An unwrapped key on its way to the keyring. The receiver owns `root` and wipes it. */
@@ -355,5 +377,6 @@ export interface KeySource {
   notDenied(purpose: string): Promise<readonly Privilege[]>;
   /** KMS calls made by this source so far, per operation. */
   kmsCalls(): Readonly<Record<string, number>>;
+  /** Given up after 5 seconds; what has to be cut off is told as a `warning`. */
   close(): Promise<void>;
 }

@@ -201,13 +201,15 @@ class KeyStoreSource implements PublishingKeySource {
     if (this.#closed) return;
     this.#closed = true;
     const { store, kms } = this.#options;
-    try {
-      await this.#stopWatching?.();
-    } finally {
-      for (const { ledger } of this.#scopes.values()) ledger.close();
-      await Promise.all([store.close(), kms.close()]);
-    }
+    for (const { ledger } of this.#scopes.values()) ledger.close();
+    // All at once: none of them may wait for another one that waits for a server.
+    await Promise.all([this.#stopWatching?.(), store.close(this.#toldCutOff), kms.close()]);
   }
+
+  readonly #toldCutOff = (what: string): void => {
+    const message = `Close of the key store: the database does not answer; cut off: ${what}.`;
+    this.#started.context.emit({ type: 'warning', code: 'ERR_STORE_UNAVAILABLE', message });
+  };
 
   /** Of the other deliveries, who makes the keys of the key store looks at them. */
   #checkKeksOfEnvelopes(context: SourceContext): void {

@@ -1,6 +1,7 @@
 /** Takes revoked keys out of this process: at once where the key store tells of them. */
 import { isFieldSealError } from '../errors.js';
-import type { KeyStore, SourceContext } from '../keys/ports.js';
+import type { FieldSealEvent } from '../keys/events.js';
+import type { ChannelState, KeyStore, SourceContext } from '../keys/ports.js';
 import { stateOpens } from '../keys/states.js';
 import { nameOf, type ScopeDesk } from './scope-desk.js';
 import type { ScopeLedger } from './scope-ledger.js';
@@ -42,15 +43,36 @@ export async function watchRevocations(
   };
 
   // Anybody who may connect to the database may send such a message: it is a reason to look, never to believe.
-  const stop = await store.watch?.((fingerprints) => {
-    if (closed) return;
-    if (fingerprints !== 'unknown') for (const fingerprint of fingerprints) named.add(fingerprint);
-    void lookUp();
-  });
+  const stop = await store.watch?.(
+    (fingerprints) => {
+      if (closed) return;
+      if (fingerprints !== 'unknown') for (const fingerprint of fingerprints) named.add(fingerprint);
+      void lookUp();
+    },
+    (state) => {
+      if (!closed) context.emit(channelEvent(state));
+    },
+  );
   return async () => {
     closed = true;
     cancelRetry();
     await stop?.();
+  };
+}
+
+/** A stop that comes late is for whoever is on duty, unless it cannot be otherwise. */
+function channelEvent(state: ChannelState): FieldSealEvent {
+  const code = 'ERR_STORE_UNAVAILABLE';
+  if (state.delivers) {
+    return { type: 'warning', code, message: 'Key store: its channel of revocations delivers again.' };
+  }
+  const { expected, reason, pollEveryMs } = state;
+  return {
+    type: expected ? 'warning' : 'alarm',
+    code,
+    message:
+      `Key store: a key that is stopped leaves this process late, when its state is looked up every ${pollEveryMs} ms, ` +
+      `since its channel of revocations delivers nothing: ${reason.replace(/\.$/u, '')}.`,
   };
 }
 

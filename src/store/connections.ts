@@ -1,4 +1,5 @@
 /** Connections to PostgreSQL: a pool of the caller's or one of our own, loaded from the optional peer `pg`. */
+import { once } from 'node:events';
 import type * as Pg from 'pg';
 import { StoreError } from '../errors.js';
 import {
@@ -14,6 +15,7 @@ import {
 } from '../keys/options.js';
 import { loadPeer } from '../keys/peer.js';
 import type { Duration } from '../keys/policy.js';
+import { cutOff, GOODBYE_MS, settlesWithin } from './ending.js';
 import { storeError } from './postgres-errors.js';
 
 /** One statement with its parameters, as `pg` takes it. */
@@ -49,7 +51,14 @@ export interface PgOwnClient extends PgClient {
   unref(): void;
   on(event: 'error', listener: (error: Error) => void): unknown;
   on(event: 'end', listener: () => void): unknown;
-  on(event: 'notification', listener: (message: { readonly payload?: string | undefined }) => void): unknown;
+  on(event: 'notification', listener: (message: Notification) => void): unknown;
+  /** Of the backend, as the server said when the connection began. */
+  readonly processID?: number | null;
+}
+
+export interface Notification {
+  readonly channel: string;
+  readonly payload?: string | undefined;
 }
 
 /** What the store needs of a `pg.Pool`. */
@@ -89,8 +98,12 @@ type ParsedConnectionOptions = ParsedOptions<typeof CONNECTION_RULES>;
 
 interface OpenPool {
   readonly pool: PgPool;
-  newClient(): Promise<PgOwnClient>;
-  end(): Promise<void>;
+  /** Made as the connections of the pool are, or to another address. */
+  readonly newClient: (connectionString?: string) => Promise<PgOwnClient>;
+  /** Resolves when all connections are given back. */
+  readonly end: () => Promise<void>;
+  /** Connections of this pool that have not ended. */
+  readonly clients: ReadonlySet<object>;
 }
 
 /** Connections, opened at the first use. Every error of the database comes out as a StoreError. */
@@ -150,15 +163,25 @@ export class Connections {
   }
 
   /** A client that is not connected yet and belongs to no pool. */
-  async newClient(): Promise<PgOwnClient> {
-    return (await this.#open()).newClient();
+  async newClient(connectionString?: string): Promise<PgOwnClient> {
+    const { newClient } = await this.#open();
+    return newClient(connectionString);
   }
 
-  /** Ends the own pool once its connections are given back; leaves the caller's alone. */
-  async end(): Promise<void> {
+  /**
+   * Ends the own pool once its connections are given back; leaves the caller's alone. Connections that are still in use
+   * after `GOODBYE_MS`, or whose server does not answer, are cut off. Resolves with their number.
+   */
+  async end(): Promise<number> {
     // What could not be opened needs no end.
     const opened = await this.#opened?.catch(() => undefined);
-    await opened?.end();
+    if (opened === undefined) return 0;
+    const { clients, end } = opened;
+    const ended = end().then(() => allEnded(clients));
+    if (await settlesWithin(GOODBYE_MS, ended)) return 0;
+    const left = [...clients];
+    for (const client of left) cutOff(client);
+    return left.length;
   }
 
   async #checkOut(what: string): Promise<PgPoolClient> {
@@ -172,7 +195,7 @@ export class Connections {
 
   #open(): Promise<OpenPool> {
     const { pool } = this.#options;
-    this.#opened ??= pool === undefined ? openOwnPool(this.#options) : borrowPool(pool);
+    this.#opened ??= pool === undefined ? openOwnPool(this.#options) : borrowPool(this.#options, pool);
     return this.#opened;
   }
 }
@@ -219,43 +242,92 @@ function ignore(): void {
 
 async function openOwnPool(options: ParsedConnectionOptions): Promise<OpenPool> {
   const pg = await loadPg('connectionString');
-  const settings = {
-    connectionString: options.connectionString,
+  const settings = connectionSettings(options, options.connectionString);
+  assertReadable(pg, settings, 'connectionString');
+  const pool = new pg.Pool({
+    ...settings,
     max: options.max,
-    connectionTimeoutMillis: options.connectTimeout,
-    keepAlive: true,
+    // Longer than between two heartbeats of a watch, so that they need no new connection each.
+    idleTimeoutMillis: 20_000,
     // An open store does not keep a process alive that has nothing else to do.
     allowExitOnIdle: true,
-    application_name: 'fieldseal',
-  };
-  assertReadable(pg, settings);
-  const pool = new pg.Pool(settings);
+  });
   // An idle connection that breaks is replaced at the next use.
   pool.on('error', ignore);
-  return { pool, newClient: () => Promise.resolve(ownClient(pg, settings)), end: () => pool.end() };
+  const clients = new Set<Pg.PoolClient>();
+  pool.on('connect', (client) => {
+    clients.add(client);
+    client.once('end', () => clients.delete(client));
+  });
+  return {
+    pool,
+    newClient: (connectionString) => Promise.resolve(clientFor(options, pg, settings, connectionString)),
+    end: () => pool.end(),
+    clients,
+  };
 }
 
-function borrowPool(pool: PgPool): Promise<OpenPool> {
+/** A pool says that it has ended before its connections have. */
+async function allEnded(clients: ReadonlySet<object>): Promise<void> {
+  const ends = [...clients].map((client) => once(client as NodeJS.EventEmitter, 'end'));
+  await Promise.all(ends);
+}
+
+function borrowPool(options: ParsedConnectionOptions, pool: PgPool): Promise<OpenPool> {
   return Promise.resolve({
     pool,
-    newClient: async () => ownClient(await loadPg('pool'), pool.options),
+    newClient: async (connectionString) =>
+      clientFor(options, await loadPg('pool'), pool.options, connectionString),
     end: () => Promise.resolve(),
+    clients: new Set(),
   });
 }
 
+function clientFor(
+  options: ParsedConnectionOptions,
+  pg: typeof Pg,
+  ofPool: object,
+  connectionString: string | undefined,
+): PgOwnClient {
+  if (connectionString === undefined) return ownClient(pg, ofPool);
+  const settings = connectionSettings(options, connectionString);
+  assertReadable(pg, settings, 'watch.connectionString');
+  return ownClient(pg, settings);
+}
+
+function connectionSettings(
+  { connectTimeout }: ParsedConnectionOptions,
+  connectionString: string | undefined,
+) {
+  return {
+    connectionString,
+    connectionTimeoutMillis: connectTimeout,
+    keepAlive: true,
+    application_name: 'fieldseal',
+  };
+}
+
 /** pg throws an error that repeats the connection string, and only once it connects. */
-function assertReadable(pg: typeof Pg, settings: { readonly connectionString: string | undefined }): void {
+function assertReadable(
+  pg: typeof Pg,
+  settings: { readonly connectionString: string | undefined },
+  option: string,
+): void {
   try {
     new pg.Client(settings);
   } catch {
     const expected = 'a connection string such as postgres://user:password@host:5432/database';
-    throw optionError('connectionString', expected, describeValue(settings.connectionString));
+    throw optionError(option, expected, describeValue(settings.connectionString));
   }
 }
 
 /** `ref` and `unref` are there since pg 6, but not in the types. */
 function ownClient(pg: typeof Pg, settings: object): PgOwnClient {
-  return new pg.Client(settings) as Pg.Client & { ref(): void; unref(): void };
+  return new pg.Client(settings) as Pg.Client & {
+    ref(): void;
+    unref(): void;
+    readonly processID?: number | null;
+  };
 }
 
 function loadPg(option: string): Promise<typeof Pg> {

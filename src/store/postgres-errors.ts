@@ -69,6 +69,14 @@ export function storeError(error: unknown, what: string): FieldSealError {
   return new StoreError(code, `Key store, ${what}: ${advice} (${cause.message}).`, { cause });
 }
 
+/** A hot standby, or a database that was set to only read. */
+const ONLY_READS: ReadonlySet<string> = new Set(['25006', '0A000']);
+
+/** Whether the server refused to write, or to listen, since it only reads. */
+export function onlyReads(error: unknown): boolean {
+  return ONLY_READS.has(sqlStateOf(error));
+}
+
 function meaningOf(sqlState: string): Meaning {
   return MEANINGS.get(sqlState) ?? MEANINGS.get(sqlState.slice(0, 2)) ?? unavailable;
 }

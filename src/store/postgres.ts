@@ -1,8 +1,24 @@
 /** A key store on PostgreSQL. */
 import { StoreError } from '../errors.js';
-import { duration, parseOptions, withDefault } from '../keys/options.js';
+import {
+  duration,
+  group,
+  optional,
+  parseOptions,
+  type ParsedOptions,
+  text,
+  withDefault,
+} from '../keys/options.js';
 import type { Duration } from '../keys/policy.js';
-import type { KeyEvent, KeyFilter, KeyRecord, KeyScope, KeyStore, LockedKeyStore } from '../keys/ports.js';
+import type {
+  ChannelState,
+  KeyEvent,
+  KeyFilter,
+  KeyRecord,
+  KeyScope,
+  KeyStore,
+  LockedKeyStore,
+} from '../keys/ports.js';
 import { CONNECTION_RULES, Connections, type ConnectionOptions } from './connections.js';
 import { withPostgresLock } from './postgres-lock.js';
 import { PostgresRows } from './postgres-rows.js';
@@ -20,33 +36,66 @@ export interface PostgresKeyStoreOptions extends ConnectionOptions {
   readonly schema?: string;
   /** How long to wait for another process that holds the lock of a purpose. Default `'30s'`. */
   readonly lockTimeout?: Duration;
+  /** How a process hears of keys that were stopped. */
+  readonly watch?: WatchOptions;
 }
 
-const RULES = { ...CONNECTION_RULES, schema: schemaRule, lockTimeout: withDefault(duration(1), 30_000) };
+/** Options of the connection that listens for revocations. */
+export interface WatchOptions {
+  /**
+   * A direct connection to the same database for LISTEN alone, where the others go through a pooler in transaction mode,
+   * which delivers no notification, or to a hot standby, which takes no LISTEN. Default: made as the others.
+   */
+  readonly connectionString?: string;
+  /**
+   * How often the states of all keys that the process holds are looked up while no notification comes through: one query
+   * a purpose. Default `'15s'`, at least 100 ms.
+   */
+  readonly pollEvery?: Duration;
+}
+
+const RULES = {
+  ...CONNECTION_RULES,
+  schema: schemaRule,
+  lockTimeout: withDefault(duration(1), 30_000),
+  watch: group({
+    connectionString: optional(text('a PostgreSQL connection string')),
+    pollEvery: withDefault(duration(100), 15_000),
+  }),
+};
+
+type Settings = Pick<ParsedOptions<typeof RULES>, 'schema' | 'lockTimeout' | 'watch'>;
 
 /**
  * The key store in a PostgreSQL database, best another one than that of the rows it protects (PCI DSS 3.6.1.2). Opens
  * nothing before `start`, never creates tables: `migrateKeyStore` and `fieldseal store migrate` do. An open store does
- * not keep the process alive. LISTEN does not pass through a pooler in transaction mode: give it a direct connection.
+ * not keep the process alive. Works through a pooler in transaction mode; see {@link WatchOptions} for what that costs.
  * @throws ConfigError `ERR_CONFIG_OPTION`; from its first use `ERR_CONFIG_PEER_MISSING`, `ERR_CONFIG_PEER_FAILED`.
  */
 export function postgresKeyStore(options: PostgresKeyStoreOptions): KeyStore {
-  const { schema, lockTimeout, ...connectionOptions } = parseOptions(RULES, options, 'postgresKeyStore');
-  return new PostgresKeyStore(new Connections(connectionOptions, 'postgresKeyStore'), schema, lockTimeout);
+  const { schema, lockTimeout, watch, ...connectionOptions } = parseOptions(
+    RULES,
+    options,
+    'postgresKeyStore',
+  );
+  const connections = new Connections(connectionOptions, 'postgresKeyStore');
+  return new PostgresKeyStore(connections, { schema, lockTimeout, watch });
 }
 
 class PostgresKeyStore implements KeyStore {
   readonly #connections: Connections;
   readonly #schema: string;
   readonly #lockTimeoutMs: number;
+  readonly #watchSettings: Settings['watch'];
   readonly #rows: PostgresRows;
   readonly #watches = new Set<RevocationWatch>();
   #closing: Promise<void> | undefined;
 
-  constructor(connections: Connections, schema: string, lockTimeoutMs: number) {
+  constructor(connections: Connections, { schema, lockTimeout, watch }: Settings) {
     this.#connections = connections;
     this.#schema = schema;
-    this.#lockTimeoutMs = lockTimeoutMs;
+    this.#lockTimeoutMs = lockTimeout;
+    this.#watchSettings = watch;
     this.#rows = new PostgresRows(schema, async (what, sql, values) => {
       this.#assertOpen();
       return connections.use(what, (client) => connections.query(client, what, sql, values));
@@ -87,17 +136,24 @@ class PostgresKeyStore implements KeyStore {
     return withPostgresLock(this.#connections, this.#schema, this.#lockTimeoutMs, scope, work);
   }
 
-  async watch(listener: (fingerprints: readonly string[] | 'unknown') => void): Promise<() => Promise<void>> {
+  async watch(
+    listener: (fingerprints: readonly string[] | 'unknown') => void,
+    onChannel: (state: ChannelState) => void = () => undefined,
+  ): Promise<() => Promise<void>> {
     this.#assertOpen();
-    const watch = new RevocationWatch(
-      () => this.#connections.newClient(),
-      revocationChannel(this.#schema),
+    const { connectionString, pollEvery } = this.#watchSettings;
+    const watch = new RevocationWatch({
+      channel: revocationChannel(this.#schema),
+      newClient: () => this.#connections.newClient(connectionString),
+      notify: (channel, payload, limitMs) => this.#notify(channel, payload, limitMs),
+      pollEveryMs: pollEvery,
       listener,
-    );
+      onChannel,
+    });
     this.#watches.add(watch);
     const stop = async (): Promise<void> => {
-      this.#watches.delete(watch);
       await watch.stop();
+      this.#watches.delete(watch);
     };
     try {
       await watch.start();
@@ -108,14 +164,26 @@ class PostgresKeyStore implements KeyStore {
     return stop;
   }
 
-  close(): Promise<void> {
-    this.#closing ??= this.#end();
+  close(onCutOff?: (what: string) => void): Promise<void> {
+    this.#closing ??= this.#end(onCutOff);
     return this.#closing;
   }
 
-  async #end(): Promise<void> {
-    await Promise.all([...this.#watches].map((watch) => watch.stop()));
-    await this.#connections.end();
+  async #end(onCutOff: (what: string) => void = () => undefined): Promise<void> {
+    const stopping = Promise.all([...this.#watches].map((watch) => watch.stop()));
+    const [stopped, connections] = await Promise.all([stopping, this.#connections.end()]);
+    if (stopped.includes(false)) onCutOff('the connection that listens for revocations');
+    if (connections > 0) onCutOff(`${connections} of its connections to the database`);
+  }
+
+  #notify(channel: string, payload: string, limitMs: number): Promise<void> {
+    const what = 'proving that revocations come through';
+    return this.#connections.use(what, async (client) => {
+      await this.#connections.queryFor(limitMs, client, what, 'SELECT pg_notify($1, $2)::text', [
+        channel,
+        payload,
+      ]);
+    });
   }
 
   #assertOpen(): void {

@@ -88,6 +88,7 @@ export interface OpenedSource {
 export interface SourceSetup extends Omit<KeyStoreSourceOptions, 'kms'> {
   readonly emulator: KmsEmulator;
   readonly keks?: AwsKmsOptions['keks'];
+  readonly timeouts?: AwsKmsOptions['timeouts'];
   readonly purposes?: Readonly<Record<string, PurposeOptions>>;
   readonly clock?: HandClock;
   /** The clock of a key store that has one. Default: the same as the process's. */
@@ -100,6 +101,7 @@ export function makeSource(setup: SourceSetup): OpenedSource & { readonly contex
   const {
     emulator,
     keks,
+    timeouts,
     purposes = { 'card-number': {} },
     clock = new HandClock(),
     databaseClock = clock,
@@ -107,7 +109,11 @@ export function makeSource(setup: SourceSetup): OpenedSource & { readonly contex
     store,
     ...options
   } = setup;
-  const source = keyStoreSource({ ...options, store: withClock(store, databaseClock), kms: kmsOf(emulator, keks ? { keks } : {}) });
+  const source = keyStoreSource({
+    ...options,
+    store: withClock(store, databaseClock),
+    kms: kmsOf(emulator, { ...(keks && { keks }), ...(timeouts && { timeouts }) }),
+  });
   const opened: OpenedSource = { source, events: [], revoked: [], clock, held: [] };
   const context: SourceContext = {
     application: application ?? SCOPE.application,

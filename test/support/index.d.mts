@@ -18,6 +18,9 @@ export interface PostgresServer {
   stop(): Promise<void>;
   /** Kills every process of the server with SIGKILL and waits until it is gone. */
   kill9(): Promise<void>;
+  /** Stops every process of the server with SIGSTOP: connections stay, nothing answers. */
+  freeze(): void;
+  thaw(): void;
   /** Ends the server in order where it runs (open transactions are rolled back), and starts it on the same port and data. */
   restart(): Promise<void>;
 }
@@ -27,6 +30,20 @@ export interface PostgresServer {
  * exit code. As root it runs as the OS user `postgres` or another unprivileged one.
  */
 export function startPostgres(options?: PostgresOptions): Promise<PostgresServer>;
+
+/**
+ * Starts the PgBouncer that is installed on this machine in front of a PostgreSQL server, with all its databases, for the
+ * user of the connection string. It ends with this process, however that ends.
+ * @param options.url Of the server.
+ * @param options.poolMode Default `'transaction'`.
+ */
+export function startPgbouncer(options: {
+  readonly url: string;
+  readonly poolMode?: 'transaction' | 'session';
+}): Promise<{ readonly url: string; stop(): Promise<void> }>;
+
+/** Path of the program, or undefined where PgBouncer is not installed. */
+export function findPgbouncer(): string | undefined;
 
 export interface MariadbServer {
   /** A user with all rights on every database, a random password. */

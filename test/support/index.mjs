@@ -1,4 +1,5 @@
 export { startPostgres } from './postgres.mjs';
+export { findPgbouncer, startPgbouncer } from './pgbouncer.mjs';
 export { findMariadb, startMariadb } from './mariadb.mjs';
 export { hasTestMariadb, startTestMariadb } from './test-mariadb.mjs';
 export { startTestDatabase } from './test-database.mjs';

@@ -7,24 +7,18 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { chownTree } from './files.mjs';
 import { freePort } from './free-port.mjs';
 import { unprivilegedIdentity } from './os-user.mjs';
+import { findProgram } from './programs.mjs';
 import { MARIADB_PID_FILE, serverPid } from './server-process.mjs';
 import { watchedFolder } from './watched-folder.mjs';
 
 const START_TIMEOUT_MS = 30_000;
 const START_ATTEMPTS = 5;
-/** Where packages put a server, which is not on every user's PATH. */
-const BESIDE_PATH = ['/usr/sbin', '/usr/local/sbin', '/opt/homebrew/bin', '/usr/local/bin'];
 
 /** Paths of the programs, or undefined where MariaDB is not installed. */
 export function findMariadb() {
   const mariadbd = findProgram('mariadbd');
   const install = findProgram('mariadb-install-db');
   return mariadbd && install ? { mariadbd, install } : undefined;
-}
-
-function findProgram(name) {
-  const folders = [...(process.env.PATH ?? '').split(path.delimiter), ...BESIDE_PATH];
-  return folders.map((folder) => path.join(folder, name)).find((file) => existsSync(file));
 }
 
 /** See index.d.mts. */

@@ -3,13 +3,13 @@ import { readdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { endServer } from './server-process.mjs';
 
-/** Folders are named after the owner's process number: `fieldseal-pg-<pid>-<random>`, `fieldseal-mariadb-…`. */
+/** Folders are named after the owner's process number: `fieldseal-pg-<pid>-<random>`, `fieldseal-mariadb-…`, `fieldseal-pgbouncer-…`. */
 export const folderPrefix = (kind) => `fieldseal-${kind}-`;
 
 /** Ends such servers and removes their folders; leaves those of living owners and of other users alone. */
 export async function reapOrphans(base) {
   for (const name of readdirSync(base)) {
-    const owner = /^fieldseal-(?:pg|mariadb)-(\d+)-/.exec(name)?.[1];
+    const owner = /^fieldseal-(?:pg|mariadb|pgbouncer)-(\d+)-/.exec(name)?.[1];
     if (owner === undefined || isAlive(Number(owner))) continue;
     try {
       await removeServer(path.join(base, name));

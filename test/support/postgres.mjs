@@ -51,6 +51,8 @@ function handle(server, end) {
     },
     stop: end,
     kill9: () => crash(server),
+    freeze: () => signalAll(server, 'SIGSTOP'),
+    thaw: () => signalAll(server, 'SIGCONT'),
     async restart() {
       await endServer(server.dataDir, FAST_SHUTDOWN, FAST_SHUTDOWN_TIMEOUT_MS);
       await startAgain(server);
@@ -141,6 +143,14 @@ async function crash({ dataDir }) {
   signal(pid, 'SIGKILL');
   for (const child of children) signal(child, 'SIGKILL');
   await isGone(pid, dataDir, FAST_SHUTDOWN_TIMEOUT_MS);
+}
+
+/** The postmaster first: it makes no child afterwards. */
+function signalAll({ dataDir }, name) {
+  const pid = serverPid(dataDir);
+  if (pid === undefined) return;
+  signal(pid, name);
+  for (const child of childrenOf(pid)) signal(child, name);
 }
 
 function isPortTaken({ logFile }) {

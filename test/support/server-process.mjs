@@ -7,10 +7,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 const POLL_MS = 10;
 const POSTGRES_PID_FILE = 'postmaster.pid';
 export const MARIADB_PID_FILE = 'mariadb.pid';
+export const PGBOUNCER_PID_FILE = 'pgbouncer.pid';
 
 /** Number of the process that serves `dataDir`, or undefined when none does. */
 export function serverPid(dataDir) {
-  return [POSTGRES_PID_FILE, MARIADB_PID_FILE]
+  return [POSTGRES_PID_FILE, MARIADB_PID_FILE, PGBOUNCER_PID_FILE]
     .map((file) => Number(readOr(path.join(dataDir, file), '').split('\n')[0]))
     .find((pid) => pid > 0 && serves(pid, dataDir));
 }
@@ -52,6 +53,8 @@ export async function isGone(pid, dataDir, timeoutMs) {
 export async function endServer(dataDir, first, timeoutMs) {
   const pid = serverPid(dataDir);
   if (pid === undefined) return;
+  // One that a test has frozen would end no sooner than it goes on.
+  for (const frozen of [pid, ...childrenOf(pid)]) signal(frozen, 'SIGCONT');
   signal(pid, first);
   if (await isGone(pid, dataDir, timeoutMs)) return;
   signal(pid, 'SIGKILL');
