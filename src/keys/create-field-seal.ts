@@ -65,7 +65,8 @@ export interface FieldSeal extends FieldSealPages {
   stats(): FieldSealStats;
   /**
    * Stops timers, drops keys, closes the key source; views are closed with it, and it with them. Idempotent; everything
-   * else throws `ERR_CLOSED` afterwards.
+   * else throws `ERR_CLOSED` afterwards. Takes 5 seconds at most: what does not end by then, since a database is frozen
+   * for instance, is cut off, and a `warning` says so.
    */
   close(): Promise<void>;
 }

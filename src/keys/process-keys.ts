@@ -10,7 +10,7 @@ import { PublicKeyPool } from './public-key-pool.js';
 import { ReadingKeys } from './reading-keys.js';
 import { envelopeKeyMaker, sessionKeyMaker } from './record-key-makers.js';
 import { RecordKeys } from './record-keys.js';
-import { answerOf } from './source-calls.js';
+import { answerOf, CLOSE_LIMIT_MS, closesInTime } from './source-calls.js';
 
 export interface ProcessKeysOptions extends ParsedFieldSealOptions {
   readonly emit: (event: FieldSealEvent) => void;
@@ -80,8 +80,14 @@ export class ProcessKeys {
     for (const pool of this.#allPools) pool.close();
     for (const writer of this.writers.values()) writer.close();
     this.reading?.close();
-    const { clock, source } = this.#options;
-    await answerOf(clock, 'Close of the key source', () => source.close());
+    const { clock, source, emit } = this.#options;
+    const what = 'Close of the key source';
+    if (await closesInTime(clock, what, () => source.close())) return;
+    emit({
+      type: 'warning',
+      code: 'ERR_KEY_UNAVAILABLE',
+      message: `${what}: expected its end within ${CLOSE_LIMIT_MS / 1_000} s, got none; whatever it has open was left to itself.`,
+    });
   }
 
   /** What seals the purposes of this delivery, by purpose. */

@@ -34,6 +34,31 @@ export async function answerOf<T>(
   }
 }
 
+/** How long the close of a key source is waited for, ms: less than what supervisors give a process to end. */
+export const CLOSE_LIMIT_MS = 5_000;
+
+/**
+ * Whether `close` ended in time; when it did not, it is left to itself.
+ * @throws what `close` throws in time, made a coded error.
+ */
+export async function closesInTime(clock: Clock, what: string, close: () => Promise<void>): Promise<boolean> {
+  const closing = invoke(close).then(() => true);
+  let cancel = (): void => undefined;
+  const tooLate = new Promise<false>((resolve) => {
+    cancel = clock.after(CLOSE_LIMIT_MS, () => {
+      closing.catch(() => undefined);
+      resolve(false);
+    });
+  });
+  try {
+    return await Promise.race([closing, tooLate]);
+  } catch (error) {
+    throw codedError(what, error);
+  } finally {
+    cancel();
+  }
+}
+
 /**
  * The error itself when it is coded. Of any other only the class is told, since its message and fields come from code
  * that may have held keys.

@@ -16,6 +16,9 @@ import { sealOf } from '../typeorm/attach.js';
 import { hasEncryptedFields } from '../typeorm/encrypted-column.js';
 import { FIELD_SEAL } from './token.js';
 
+/** How long DataSources are waited for at shutdown before the field seal is closed nevertheless, ms. */
+const DESTROY_LIMIT_MS = 5_000;
+
 export interface FieldSealAsyncOptions extends Pick<ModuleMetadata, 'imports'> {
   /** What `useFactory` is called with. */
   readonly inject?: FactoryProvider['inject'];
@@ -72,11 +75,14 @@ export class FieldSealModule implements OnModuleInit, OnApplicationShutdown {
     const open = this.#dataSources().filter(
       (dataSource) => dataSource.isInitialized && sealOf(dataSource) === this.#seal,
     );
+    const destroyed = Promise.all(open.map((dataSource) => dataSource.destroy()));
     try {
-      await Promise.all(open.map((dataSource) => dataSource.destroy()));
+      // A frozen database lets no DataSource go, and keys must not stay in memory for it.
+      await Promise.race([destroyed, afterMs(DESTROY_LIMIT_MS)]);
     } finally {
       await this.#seal.close();
     }
+    await destroyed;
   }
 
   #refuseSecondModule(): void {
@@ -101,6 +107,10 @@ export class FieldSealModule implements OnModuleInit, OnApplicationShutdown {
 /** A proxy stands for something else in each request, and may throw where it is asked outside of one, as nestjs-cls has it. */
 const isDataSource = (instance: unknown): instance is DataSource =>
   !types.isProxy(instance) && InstanceChecker.isDataSource(instance);
+
+function afterMs(limitMs: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, limitMs).unref());
+}
 
 function refuseUnattached(dataSource: DataSource): void {
   if (sealOf(dataSource) !== undefined || !hasEncryptedFields(dataSource)) return;

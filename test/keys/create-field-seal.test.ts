@@ -470,6 +470,20 @@ describe('a closed field seal', () => {
     expect(bench.clock.armed).toBe(0);
   });
 
+  it('waits 5 seconds for a source that does not end, and then says so instead of throwing', async () => {
+    const bench = await openBench();
+    bench.source.fault('close', hang);
+    const closing = bench.seal.close();
+    await settle();
+    await bench.clock.advance(5_000);
+    await closing;
+    expect(bench.events.at(-1)).toEqual({
+      type: 'warning',
+      code: 'ERR_KEY_UNAVAILABLE',
+      message: expect.stringContaining('within 5 s') as string,
+    });
+  });
+
   it('passes on that its source could not be closed', async () => {
     const bench = await openBench();
     bench.source.fault('close', fail(new KmsError('ERR_KMS_UNAVAILABLE', 'cannot close')));
