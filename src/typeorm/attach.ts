@@ -14,7 +14,7 @@ import {
 import { noteActiveRecord } from './active-record.js';
 import { familyOf, refuseLateAttach, withTypesOf } from './column-types.js';
 import { addChecks } from './check-constraints.js';
-import { bindColumns, type ColumnsOf } from './encrypted-column.js';
+import { bindColumns, findColumn, type ColumnsOf } from './encrypted-column.js';
 import { sealingManagers } from './entity-manager.js';
 import { makeFallback } from './fallback-subscriber.js';
 import {
@@ -53,7 +53,13 @@ export interface AttachOptions {
    * Default true.
    */
   readonly selectCells?: boolean;
-  /** Refuse fragments of SQL (`where('card.pan = :pan')`) that name an encrypted column. Default true. */
+  /**
+   * Read the text of statements, and refuse those in which the database would compute with cells or compare them:
+   * `where('card.pan = :pan')`, `select('MAX(card.pan)')`, `orderBy('LOWER(card.pan)')`, DISTINCT, sub-queries. `false` is for
+   * statements that are refused although they are right. What needs no reading is refused either way: where objects, `sum` and
+   * its like, an order or a group that is a property. Default true; each different statement is read once, in some
+   * 50 µs.
+   */
   readonly checkRawWhere?: boolean;
   /**
    * Columns whose values a schema change may throw away, each as `'table.column'`, with the schema before it where the
@@ -135,7 +141,9 @@ export function attachFieldSeal<T extends DataSource>(
   makeIndexesFirst(internals, () => hasPendingIndexes);
   const { subscriber, openLater } = makeFallback(dataSource, seal, open, resolve);
 
-  const makeSealing = sealingManagers(internals.manager);
+  const makeSealing = sealingManagers(internals.manager, (target, path) =>
+    findColumn(resolve(dataSource.getMetadata(target)), path),
+  );
   const guard = (manager: EntityManagerInternals): void => {
     makeSealing(manager);
     if (parsed.insertOnly) refuseUnknownParents(dataSource, manager, resolve);

@@ -48,7 +48,8 @@ export interface ExpressionMapInternals {
   readonly commonTableExpressions: readonly unknown[];
   readonly wheres: readonly unknown[];
   readonly havings: readonly unknown[];
-  readonly orderBys: Readonly<Row>;
+  /** Those of the builder, else those of the entity. Throws without a main alias. */
+  readonly allOrderBys: Readonly<Row>;
   readonly groupBys: readonly string[];
   readonly selectDistinctOn: readonly string[];
   readonly joinAttributes: readonly { readonly condition?: string }[];
@@ -128,6 +129,8 @@ export interface SelectInternals extends QueryBuilderInternals, Searching {
   buildEscapedEntityColumnSelects(aliasName: string, metadata: EntityMetadata): SelectSelection[];
   /** The one place where rows come from the driver or the query result cache. */
   loadRawResults(queryRunner: QueryRunner): Promise<Row[]>;
+  /** What a page over joins is sorted by, made before its first statement is; that one is made by a builder of TypeORM's own. */
+  createOrderByCombinedWithSelectExpression(parentAlias: string): unknown;
   /** Puts column names in the place of property paths. The statement and the entities of its aliases decide the result. */
   replacePropertyNamesForTheWholeQuery(statement: string): string;
   /** Loads rows and makes entities of them. */
@@ -199,6 +202,13 @@ export interface EntityManagerInternals {
   findOneBy(target: EntityTarget<ObjectLiteral>, where: unknown): Promise<unknown>;
   findOneOrFail(target: EntityTarget<ObjectLiteral>, options: unknown): Promise<unknown>;
   findOneByOrFail(target: EntityTarget<ObjectLiteral>, where: unknown): Promise<unknown>;
+  /** Behind sum, average, minimum and maximum. */
+  callAggregateFun(
+    target: EntityTarget<ObjectLiteral>,
+    name: string,
+    path: string,
+    where?: unknown,
+  ): Promise<unknown>;
   update(...args: unknown[]): Promise<unknown>;
   delete(...args: unknown[]): Promise<unknown>;
   softDelete(...args: unknown[]): Promise<unknown>;

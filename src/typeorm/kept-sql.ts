@@ -19,14 +19,20 @@ const VALUES: Readonly<Record<Family, RegExp>> = {
   sqlite: /'|\d{5}/u,
 };
 
+/** Whether nobody's values stand in a text. */
+export const mayKeepText =
+  (family: Family): ((statement: string) => boolean) =>
+  (statement) =>
+    !VALUES[family].test(statement);
+
 export class KeptSql {
   readonly #selects = new PerEntity<readonly SelectSelection[]>();
   readonly #statements = new PerEntity<string>();
   readonly #mayKeep: (statement: string) => boolean;
 
   constructor(dataSource: DataSource) {
-    const values = VALUES[familyOf(dataSource)];
-    this.#mayKeep = (statement) => statement.length <= MAX_LENGTH && !values.test(statement);
+    const mayKeep = mayKeepText(familyOf(dataSource));
+    this.#mayKeep = (statement) => statement.length <= MAX_LENGTH && mayKeep(statement);
   }
 
   /** What is selected of an alias; a list of its own for each statement. */

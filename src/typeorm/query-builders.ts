@@ -23,7 +23,7 @@ import {
 import type { Opener } from './opener.js';
 import { withNumberedValues } from './numbered-values.js';
 import { refuseTooManyParameters } from './parameter-limit.js';
-import { refuseRawUse } from './raw-use.js';
+import { refuseOrder, textCheck } from './raw-use.js';
 import { selectBuilder } from './select-builder.js';
 import { updateBuilder } from './update-builder.js';
 import { rewriteWhere } from './where.js';
@@ -57,6 +57,7 @@ export interface Builders {
 export function makeBuilders(context: BuilderContext): Builders {
   const { dataSource } = context;
   const plain = context.plainBuilder();
+  const checkText = textCheck(context);
   const builders: Builders = {
     select: selectBuilder(context, withFieldSeal(classOf(plain))),
     insert: insertBuilder(context, withFieldSeal(withNumberedValues(dataSource, classOf(plain.insert())))),
@@ -90,8 +91,12 @@ export function makeBuilders(context: BuilderContext): Builders {
 
       override getQuery(): string {
         refuseBeyondInsert(context, this.expressionMap);
-        if (context.checkRawWhere) refuseRawUse(this.expressionMap, context.columnsOf);
-        return super.getQuery();
+        const { queryType } = this.expressionMap;
+        if (queryType === 'select') refuseOrder(context, this.expressionMap);
+        const sql = super.getQuery();
+        // An INSERT has its values in the text, and names columns to write them.
+        if (context.checkRawWhere && queryType !== 'insert') checkText(sql);
+        return sql;
       }
 
       override getQueryAndParameters(): [sql: string, parameters: unknown[]] {

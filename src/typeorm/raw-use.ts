@@ -1,95 +1,109 @@
 /**
- * SQL fragments written by hand that name an encrypted column: a comparison with a cell never matches, an order or a
- * group by cells means nothing. Both are refused when the SQL is made; a test for NULL is let through.
+ * Statements in which the database would compute with cells or compare them, refused when their SQL is made. What is ordered
+ * or grouped by is looked at as the builder has it; the rest, TypeORM's own and what was written by hand, as text.
  */
+import { hash } from 'node:crypto';
+import { LRUCache } from 'lru-cache';
+import type { EntityMetadata } from 'typeorm';
 import { QueryError } from '../errors.js';
-import type { ColumnsOf, EncryptedColumn } from './encrypted-column.js';
-import type { AliasInternals, ExpressionMapInternals } from './internals.js';
+import { readStatement, type Place } from './cell-uses.js';
+import { familyOf } from './column-types.js';
+import { findColumn, type EncryptedColumn } from './encrypted-column.js';
+import type { ExpressionMapInternals } from './internals.js';
+import { mayKeepText } from './kept-sql.js';
+import type { BuilderContext } from './query-builders.js';
+import { SqlTables } from './sql-tables.js';
+import { tokenizer, type Token } from './sql-tokens.js';
 
-/** @throws QueryError `ERR_QUERY_UNSUPPORTED` naming the field and the clause. */
-export function refuseRawUse(map: ExpressionMapInternals, columnsOf: ColumnsOf): void {
-  for (const alias of map.aliases) {
-    const columns = alias.hasMetadata ? columnsOf(alias.metadata) : [];
-    if (columns.length === 0) continue;
-    const mention = mentionPattern(columns);
-    visitFragments(map, (clause, fragment) => {
-      // Most fragments are TypeORM's own and name other columns.
-      if (mention.test(fragment)) refuseUseIn(clause, fragment, alias, columns);
-    });
-  }
-}
+const WITHOUT_ORDER = 'Sort the opened values, or by a plain column that is made for it.';
+const RECIPES = 'See docs/queries-and-leakage.md#sums-sorts-and-lists.';
 
-function refuseUseIn(
-  clause: string,
-  fragment: string,
-  alias: AliasInternals,
-  columns: readonly EncryptedColumn[],
-): void {
-  const sql = withoutLiterals(fragment);
-  const column = columns.find((one) => usePattern(alias.name, one).test(sql));
-  if (column === undefined) return;
+/** What the database would do in each place, and what to do instead. */
+const REFUSALS: Readonly<Record<Place, readonly [use: string, advice: string]>> = {
+  where: [
+    'compared in where',
+    "Use an object instead, such as where({ property: value }): it is answered by the field's blind index.",
+  ],
+  join: ['compared in a join', 'Join by a plain column.'],
+  expression: [
+    'computed with',
+    'Select the field as it is and compute with the opened values. COUNT and IS NULL work.',
+  ],
+  distinct: [
+    'compared by DISTINCT',
+    'Select the primary key too, compare the opened values, or use the column of the blind index.',
+  ],
+  'order by': ['used in order by', WITHOUT_ORDER],
+  'group by': [
+    'used in group by',
+    'Group by a plain column or the column of the blind index, or group the opened values.',
+  ],
+  having: ['computed with in having', 'Compute with the opened values.'],
+  set: ['used in the value of another column', 'Set the value itself.'],
+  union: ['compared by a union', 'Use UNION ALL.'],
+};
+
+function refuse({ label }: EncryptedColumn, place: Place): never {
+  const [use, advice] = REFUSALS[place];
   throw new QueryError(
     'ERR_QUERY_UNSUPPORTED',
-    `${column.label} is encrypted and cannot be used in ${clause} written as SQL. ` +
-      (clause === 'where'
-        ? "Use an object instead, such as where({ property: value }): it is answered by the field's blind index."
-        : 'Cells have no order and no equality; sort or group the opened values.'),
+    `${label} is encrypted and cannot be ${use}: cells have no order and no equality. ${advice} ${RECIPES}`,
   );
 }
 
-type Visit = (clause: string, fragment: string) => void;
-
-function visitFragments(map: ExpressionMapInternals, visit: Visit): void {
-  visitCondition('where', map.wheres, visit);
-  for (const { condition } of map.joinAttributes) visitCondition('where', condition, visit);
-  visitCondition('having', map.havings, visit);
-  for (const fragment of Object.keys(map.orderBys)) visit('order by', fragment);
-  for (const fragment of map.groupBys) visit('group by', fragment);
-  for (const fragment of map.selectDistinctOn) visit('distinct on', fragment);
+/** @throws QueryError `ERR_QUERY_UNSUPPORTED` for a sum, an average, a minimum or a maximum. */
+export function refuseAggregate(column: EncryptedColumn | undefined): void {
+  if (column) refuse(column, 'expression');
 }
 
-/** Every string in the nested conditions of a builder. */
-function visitCondition(clause: string, condition: unknown, visit: Visit): void {
-  if (typeof condition === 'string') visit(clause, condition);
-  else if (Array.isArray(condition)) for (const one of condition) visitCondition(clause, one, visit);
-  else if (typeof condition === 'object' && condition !== null && 'condition' in condition)
-    visitCondition(clause, condition.condition, visit);
+type Columns = Pick<BuilderContext, 'columnsOf'>;
+
+/** @throws QueryError `ERR_QUERY_UNSUPPORTED` for an order, given or of the entity, or a group that is an encrypted property. */
+export function refuseOrder({ columnsOf }: Columns, map: ExpressionMapInternals): void {
+  if (map.mainAlias === undefined) return;
+  const columnAt = (key: string): EncryptedColumn | undefined => {
+    const path = map.selects.find(({ aliasName }) => aliasName === key)?.selection ?? key;
+    const dot = path.indexOf('.');
+    const alias = map.aliases.find(({ name }) => name === path.slice(0, dot));
+    return alias?.hasMetadata ? findColumn(columnsOf(alias.metadata), path.slice(dot + 1)) : undefined;
+  };
+  const refuseKey = (key: string, place: Place): void => {
+    const column = columnAt(key);
+    if (column) refuse(column, place);
+  };
+  for (const key in map.allOrderBys) refuseKey(key, 'order by');
+  for (const key of map.groupBys) refuseKey(key, 'group by');
+  for (const key of map.selectDistinctOn) refuseKey(key, 'distinct');
 }
 
-/** Text in quotes is data, whatever words are in it. */
-const withoutLiterals = (sql: string): string => sql.replaceAll(/'(?:[^']|'')*'/gu, "''");
+/** Statements that were read already are known again: the same few come all the time. */
+const KEPT = { max: 1_000, maxSize: 4_000_000 };
 
-const mentions = new WeakMap<readonly EncryptedColumn[], RegExp>();
+/**
+ * The check of the texts of one data source.
+ * @returns A function that throws QueryError `ERR_QUERY_UNSUPPORTED` naming the field and the place.
+ */
+export function textCheck({ dataSource, columnsOf }: BuilderContext): (sql: string) => void {
+  const family = familyOf(dataSource);
+  const mayKeep = mayKeepText(family);
+  let known: readonly EntityMetadata[] | undefined;
+  let tables: SqlTables;
+  let tokensOf: (sql: string) => readonly Token[];
+  let read: LRUCache<string, true>;
 
-/** The name of any of the columns, wherever it stands. */
-function mentionPattern(columns: readonly EncryptedColumn[]): RegExp {
-  let pattern = mentions.get(columns);
-  if (pattern === undefined) {
-    pattern = new RegExp(columns.flatMap(namesOf).join('|'), 'iu');
-    mentions.set(columns, pattern);
-  }
-  return pattern;
+  return (sql) => {
+    // Metadata is built anew by every `initialize()`.
+    if (dataSource.entityMetadatas !== known) {
+      known = dataSource.entityMetadatas;
+      tables = new SqlTables(known, columnsOf);
+      tokensOf = tokenizer(family);
+      read = new LRUCache({ ...KEPT, sizeCalculation: (_, key) => key.length });
+    }
+    if (!tables.mayUseCells(sql)) return;
+    // A text in which values may stand is not held.
+    const key = mayKeep(sql) ? sql : hash('sha256', sql);
+    if (read.has(key)) return;
+    readStatement({ tables, refuse }, tokensOf(sql));
+    read.set(key, true);
+  };
 }
-
-const patterns = new WeakMap<EncryptedColumn, Map<string, RegExp>>();
-
-function usePattern(alias: string, column: EncryptedColumn): RegExp {
-  const byAlias = patterns.get(column) ?? new Map<string, RegExp>();
-  const pattern = byAlias.get(alias) ?? makePattern(alias, column);
-  patterns.set(column, byAlias.set(alias, pattern));
-  return pattern;
-}
-
-/** `alias.property`, `"alias"."column"` or the bare name, but no parameter `:name` and no test for NULL. */
-function makePattern(alias: string, column: EncryptedColumn): RegExp {
-  const names = namesOf(column).join('|');
-  const quote = '["`]?';
-  return new RegExp(
-    `(?<![\\w.:"\`])(?:${quote}${escape(alias)}${quote}\\.)?${quote}(?:${names})(?![\\w.])(?!${quote}\\s+IS\\s+(?:NOT\\s+)?NULL\\b)`,
-    'iu',
-  );
-}
-
-const namesOf = ({ cell }: EncryptedColumn): string[] => [cell.propertyPath, cell.databaseName].map(escape);
-
-const escape = (name: string): string => name.replaceAll(/[.*+?^${}()|[\]\\]/gu, '\\$&');

@@ -17,6 +17,7 @@ import { foundOrFail } from './not-found.js';
 import { madeIn } from './pending-indexes.js';
 import { openPage, putCellsBack, type PageColumn } from './page.js';
 import { mainMetadata, type BuilderContext } from './query-builders.js';
+import { refuseOrder } from './raw-use.js';
 import { rawNameIn, rawNames } from './raw-names.js';
 import { RowEntities, type RowPlan } from './row-entities.js';
 import { rewriteWhere } from './where.js';
@@ -81,6 +82,14 @@ export function selectBuilder(
           selects.push({ selection, aliasName: this.#takenAlong(aliasName, selects), virtual: true });
       }
       return selects;
+    }
+
+    override createOrderByCombinedWithSelectExpression(parentAlias: string): unknown {
+      const keys = Object.keys(this.expressionMap.allOrderBys);
+      refuseOrder(context, this.expressionMap);
+      // What is no property may stand for a cell in the statement as a whole.
+      if (!keys.every((key) => key.includes('.'))) this.getQuery();
+      return super.createOrderByCombinedWithSelectExpression(parentAlias);
     }
 
     override replacePropertyNamesForTheWholeQuery(statement: string): string {

@@ -1,0 +1,284 @@
+/**
+ * A statement, read for places where the database would compute with cells or compare them. Cells differ at every sealing, so
+ * whatever comes out of that is wrong. A cell may be selected as it is, counted, and tested for NULL.
+ */
+import type { EncryptedColumn } from './encrypted-column.js';
+import { allOf, cellOf, cteNamed, newScope, resolve, tableOf, type Output, type Scope } from './sql-scope.js';
+import { UNKNOWN, type SqlTables } from './sql-tables.js';
+import type { Group, Token } from './sql-tokens.js';
+import {
+  argumentsOf,
+  clausesOf,
+  isColumnAt,
+  isNullTest,
+  isSetOperation,
+  isStatement,
+  isSymbol,
+  listOf,
+  partsOfFrom,
+  splitAt,
+  withoutAlias,
+  wordOf,
+} from './sql-words.js';
+
+/** Where cells are of no use. */
+export type Place =
+  'where' | 'join' | 'expression' | 'distinct' | 'order by' | 'group by' | 'having' | 'set' | 'union';
+
+/** What every reader is given along. */
+export interface Reading {
+  readonly tables: Pick<SqlTables, 'find'>;
+  readonly refuse: (column: EncryptedColumn, place: Place) => never;
+}
+
+type Items = readonly Token[];
+
+/** Refuses the first use of a cell that is none of those. */
+export function readStatement(reading: Reading, items: Items): void {
+  read(reading, items, newScope());
+}
+
+/** @returns What the statement gives, column by column. */
+function read(reading: Reading, items: Items, outer: Scope): readonly Output[] {
+  const [only] = items;
+  if (items.length === 1 && only?.kind === 'group') return read(reading, only.items, outer);
+  const scope = newScope(outer);
+  const body = wordOf(only) === 'WITH' ? readCtes(reading, items.slice(1), scope) : items;
+  const [first, ...others] = splitAt(body, isSetOperation);
+  let outputs = readBranch(reading, first!, newScope(scope));
+  for (const branch of others) {
+    const isAll = wordOf(branch[0]) === 'ALL';
+    const select = isAll || wordOf(branch[0]) === 'DISTINCT' ? branch.slice(1) : branch;
+    outputs = readBranch(reading, select, newScope(scope), outputs);
+    if (!isAll) refuseAny(reading, outputs, 'union');
+  }
+  return outputs;
+}
+
+function refuseAny(reading: Reading, outputs: readonly Output[], place: Place): void {
+  for (const { cell } of outputs) if (cell) reading.refuse(cell, place);
+}
+
+/** `name (columns) AS NOT MATERIALIZED (statement), …`. Gives what follows. */
+function readCtes(reading: Reading, items: Items, scope: Scope): Items {
+  let name = '';
+  let columns: Items = [];
+  for (const [at, token] of items.entries()) {
+    if (token.kind === 'group' && isStatement(token.items)) {
+      scope.ctes.set(name, tableOf(read(reading, token.items, scope), columns));
+      columns = [];
+      if (!isSymbol(items[at + 1], ',')) return items.slice(at + 1);
+    } else if (token.kind === 'group') columns = token.items;
+    else if (token.kind === 'name' && !['RECURSIVE', 'AS', 'NOT', 'MATERIALIZED'].includes(token.word))
+      name = token.path.join('.');
+  }
+  return [];
+}
+
+/**
+ * One SELECT, UPDATE or DELETE.
+ * @param united What the parts of a union before this one give.
+ */
+function readBranch(
+  reading: Reading,
+  items: Items,
+  scope: Scope,
+  united?: readonly Output[],
+): readonly Output[] {
+  const [first] = items;
+  const clauses = clausesOf(items);
+  const own =
+    first?.kind === 'group' ? read(reading, first.items, scope) : readSelected(reading, clauses, scope);
+  const outputs = united?.map((output, i) => ({ ...output, cell: output.cell ?? own[i]?.cell })) ?? own;
+  for (const [word, rest] of clauses) CLAUSES.get(word)?.({ reading, scope, outputs }, rest);
+  return outputs;
+}
+
+/** Clauses that name tables. */
+const TABLES: ReadonlySet<string> = new Set(['FROM', 'UPDATE', 'DELETE', 'USING']);
+
+function readSelected(
+  reading: Reading,
+  clauses: ReturnType<typeof clausesOf>,
+  scope: Scope,
+): readonly Output[] {
+  for (const [word, items] of clauses) if (TABLES.has(word)) readFrom(reading, items, scope);
+  const select = clauses.find(([word]) => word === 'SELECT' || word === 'RETURNING');
+  return select ? readSelects(reading, select[1], scope) : [];
+}
+
+interface Clause {
+  readonly reading: Reading;
+  readonly scope: Scope;
+  readonly outputs: readonly Output[];
+}
+
+type ReadClause = (clause: Clause, items: Items) => void;
+
+/** How the clauses are read that follow tables and columns. */
+const CLAUSES: ReadonlyMap<string, ReadClause> = new Map<string, ReadClause>([
+  ['WHERE', ({ reading, scope }, items) => readExpression(reading, items, scope, 'where')],
+  ['WINDOW', ({ reading, scope }, items) => readExpression(reading, items, scope, 'expression')],
+  ['SET', readSet],
+  ['GROUP', (clause, items) => readKeys(clause, items, 'group by')],
+  ['HAVING', readHaving],
+  ['ORDER', (clause, items) => readKeys(clause, items, 'order by')],
+]);
+
+/** Tables are collected before conditions are read. */
+function readFrom(reading: Reading, items: Items, scope: Scope): void {
+  const parts = partsOfFrom(items);
+  for (const { table } of parts) readTable(reading, table, scope);
+  for (const { condition } of parts) readExpression(reading, condition, scope, 'join');
+}
+
+function readTable(reading: Reading, items: Items, scope: Scope): void {
+  const [table, ...rest] = items.filter((token) => !['ONLY', 'LATERAL', 'AS'].includes(wordOf(token)));
+  const [next] = rest;
+  const columns = rest.find((token) => token.kind === 'group')?.items ?? [];
+  const alias =
+    next?.kind === 'name' && !['USE', 'FORCE', 'IGNORE'].includes(next.word) ? [next.path[0]!] : [];
+  if (table?.kind === 'group' && isStatement(table.items)) {
+    scope.sources.push({ names: alias, table: tableOf(read(reading, table.items, scope), columns) });
+  } else if (table?.kind === 'group') {
+    readFrom(reading, table.items, scope);
+  } else if (table?.kind === 'name' && next?.kind === 'group') {
+    // A function that gives rows, whose columns nobody knows.
+    readExpression(reading, next.items, scope, 'expression');
+    scope.sources.push({
+      names: rest.flatMap((token) => (token.kind === 'name' ? token.path : [])),
+      table: UNKNOWN,
+    });
+  } else if (table?.kind === 'name') {
+    const { path } = table;
+    const names = alias.length > 0 ? alias : [path.at(-1)!, path.join('.')];
+    scope.sources.push({ names, table: cteNamed(path, scope) ?? reading.tables.find(path) });
+  }
+}
+
+function readSelects(reading: Reading, items: Items, scope: Scope): readonly Output[] {
+  const isDistinct = ['DISTINCT', 'DISTINCTROW'].includes(wordOf(items[0]));
+  const isOn = isDistinct && wordOf(items[1]) === 'ON' && items[2]?.kind === 'group';
+  if (isOn) readExpression(reading, items.slice(2, 3), scope, 'distinct');
+  const outputs = listOf(items.slice(isOn ? 3 : isDistinct ? 1 : 0)).flatMap((one) =>
+    readSelect(reading, one, scope),
+  );
+  if (isDistinct && !isOn) refuseIndistinct(reading, outputs, 'distinct');
+  return outputs;
+}
+
+/** Rows with their primary key differ whatever their cells are, and those with the same key have the same cells. */
+function refuseIndistinct(reading: Reading, outputs: readonly Output[], place: Place): void {
+  for (const { cell, found } of outputs) {
+    if (cell === undefined) continue;
+    const { key } = found?.source.table ?? UNKNOWN;
+    const isSelected = (name: string): boolean =>
+      outputs.some((other) => other.found?.source === found?.source && other.found?.name === name);
+    if (key.length === 0 || !key.every(isSelected)) reading.refuse(cell, place);
+  }
+}
+
+function readSelect(reading: Reading, items: Items, scope: Scope): readonly Output[] {
+  const [body, alias] = withoutAlias(items);
+  const [only] = body;
+  const name = alias ?? (only?.kind === 'name' ? only.path.at(-1) : undefined);
+  if (body.length === 1 && isSymbol(only, '*')) return allOf([], scope);
+  if (body.length === 1 && only?.kind === 'name') {
+    if (name === '*') return allOf(only.path.slice(0, -1), scope);
+    const found = isColumnAt(body, 0) ? resolve(only.path, scope) : undefined;
+    return [{ name, cell: cellOf(found), found }];
+  }
+  if (body.length === 1 && only?.kind === 'group') {
+    if (isStatement(only.items)) return [{ name, cell: read(reading, only.items, scope)[0]?.cell }];
+    if (only.items.length === 1)
+      return readSelect(reading, only.items, scope).map((one) => ({ ...one, name }));
+  }
+  readExpression(reading, body, scope, 'expression');
+  return [{ name: alias, cell: undefined }];
+}
+
+/** Anything that the database computes. */
+function readExpression(reading: Reading, items: Items, scope: Scope, place: Place): void {
+  items.forEach((token, at) => {
+    if (token.kind === 'group') readGroup(reading, items, at, scope, place);
+    if (token.kind !== 'name') return;
+    const cell = cellAt(items, at, scope);
+    if (cell && !isNullTest(items, at + 1)) reading.refuse(cell, place);
+  });
+}
+
+const cellAt = (items: Items, at: number, scope: Scope): EncryptedColumn | undefined => {
+  const token = items[at];
+  return token?.kind === 'name' && isColumnAt(items, at) ? cellOf(resolve(token.path, scope)) : undefined;
+};
+
+/** A sub-query, the arguments of a function, or a part of an expression. */
+function readGroup(reading: Reading, items: Items, at: number, scope: Scope, place: Place): void {
+  const { items: inner } = items[at] as Group;
+  const before = items[at - 1];
+  const name = wordOf(before);
+  const isTested = isNullTest(items, at + 1);
+  if (isStatement(inner)) {
+    const outputs = read(reading, inner, scope);
+    if (name !== 'EXISTS' && !isTested) refuseAny(reading, outputs, place);
+  } else if (name === 'COUNT') {
+    readCounted(reading, inner, scope, place);
+  } else if (name !== 'COLUMNS' && !(isTested && inner.length === 1 && cellAt(inner, 0, scope))) {
+    for (const argument of argumentsOf(name, inner)) readExpression(reading, argument, scope, place);
+  }
+}
+
+/** A count of cells is one of rows that have them; of different cells, only where each has the key of its row beside it. */
+function readCounted(reading: Reading, items: Items, scope: Scope, place: Place): void {
+  const [first] = items;
+  if (wordOf(first) !== 'DISTINCT') {
+    if (items.length > 1 || !cellAt(items, 0, scope)) readExpression(reading, items, scope, place);
+    return;
+  }
+  const [, only] = items;
+  const counted = items.length === 2 && only?.kind === 'group' ? only.items : items.slice(1);
+  const outputs = counted.flatMap((token, at): Output[] => {
+    if (token.kind !== 'name' || !isColumnAt(counted, at)) return [];
+    const found = resolve(token.path, scope);
+    return [{ name: undefined, cell: cellOf(found), found }];
+  });
+  refuseIndistinct(reading, outputs, 'distinct');
+  const groups = counted.filter((token) => token.kind === 'group');
+  readExpression(reading, groups, scope, place);
+}
+
+/** Keys may be numbers and names of selected columns. ORDER BY takes a name for that first, GROUP BY for a column. */
+function readKeys({ reading, scope, outputs }: Clause, items: Items, place: 'order by' | 'group by'): void {
+  for (const key of listOf(items.slice(1))) {
+    const words = new Set(['ASC', 'DESC', 'NULLS', 'FIRST', 'LAST']);
+    const end = key.findIndex((token, at) => at > 0 && words.has(wordOf(token)));
+    const body = end < 0 ? key : key.slice(0, end);
+    const [only] = body;
+    if (body.length === 1 && only?.kind === 'value') {
+      const cell = outputs[Number(only.text) - 1]?.cell;
+      if (cell) reading.refuse(cell, place);
+      continue;
+    }
+    const output = body.length === 1 ? outputNamed(only, outputs) : undefined;
+    if (output?.cell) reading.refuse(output.cell, place);
+    if (output === undefined || place === 'group by') readExpression(reading, body, scope, place);
+  }
+}
+
+function outputNamed(token: Token | undefined, outputs: readonly Output[]): Output | undefined {
+  return token?.kind === 'name' && token.path.length === 1
+    ? outputs.find(({ name }) => name === token.path[0])
+    : undefined;
+}
+
+/** The names of selected columns are known here too, behind those of columns. */
+function readHaving({ reading, scope, outputs }: Clause, items: Items): void {
+  const selected = { names: [], table: tableOf(outputs, []) };
+  const outer = { ...newScope(scope.outer), sources: [selected] };
+  readExpression(reading, items, { ...scope, outer }, 'having');
+}
+
+/** `column = expression, (columns) = (expressions)`. */
+function readSet({ reading, scope }: Clause, items: Items): void {
+  for (const one of listOf(items)) readExpression(reading, one.slice(1), scope, 'set');
+}

@@ -1,0 +1,143 @@
+/** The words of SQL that tell whether a name beside them is a column. */
+import type { Name, Token } from './sql-tokens.js';
+
+type Items = readonly Token[];
+
+const words = (list: string): ReadonlySet<string> => new Set(list.trim().split(/\s+/u));
+
+/**
+ * Words that an operand may follow. Behind any other word, and behind an operand, a name is an alias, a unit or a type:
+ * `e.total text`, `INTERVAL 1 YEAR`, `CAST(e.id AS text)`.
+ */
+const BEFORE_OPERANDS = words(`
+  ALL AND ANY ARRAY AGAINST BETWEEN BINARY BOTH BY CASE DISTINCT DISTINCTROW DIV ELSE EXCEPT EXISTS FILTER FOR FROM GLOB HAVING
+  ILIKE IN INTERSECT INTERVAL IS LEADING LIKE LIMIT MATCH MOD NOT OF OFFSET ON OR OVERLAPS PLACING REGEXP RETURNING
+  RLIKE ROW SELECT SEPARATOR SET SIMILAR SOME SOUNDS SYMMETRIC THEN TO TRAILING UNION USING VALUES WHEN WHERE XOR ZONE ESCAPE
+  HIGH_PRIORITY STRAIGHT_JOIN SQL_BIG_RESULT SQL_BUFFER_RESULT SQL_CACHE SQL_CALC_FOUND_ROWS SQL_NO_CACHE SQL_SMALL_RESULT
+`);
+
+/** Those that no database takes for the name of a column unless it stands in quotes. */
+const RESERVED = words(`
+  ALL AND AS BETWEEN BOTH BY CASE DISTINCT ELSE EXCEPT EXISTS FOR FROM HAVING IN INTERSECT IS LEADING LIKE LIMIT NOT NULL ON OR
+  SELECT SET THEN TO TRAILING UNION USING VALUES WHEN WHERE
+`);
+
+/** Functions that take the name of a unit, a type or a set of characters as an argument, at this place. */
+const UNIT_ARGUMENTS: ReadonlyMap<string, number> = new Map([
+  ['EXTRACT', 0],
+  ['TIMESTAMPADD', 0],
+  ['TIMESTAMPDIFF', 0],
+  ['GET_FORMAT', 0],
+  ['CONVERT', 1],
+]);
+
+/** What a single name without quotes says as a keyword; empty for everything else. */
+export const wordOf = (token: Token | undefined): string => (token?.kind === 'name' ? token.word : '');
+
+export const isSymbol = (token: Token | undefined, text: string): boolean =>
+  token?.kind === 'symbol' && token.text === text;
+
+/** Whether a value may end with this token, so that no other begins behind it. */
+export function isOperand(token: Token | undefined): boolean {
+  if (token === undefined) return false;
+  return token.kind === 'symbol' ? token.text === ']' : !BEFORE_OPERANDS.has(wordOf(token));
+}
+
+/** Whether the name at this place stands for a column, by what is around it. */
+export function isColumnAt(items: Items, at: number): boolean {
+  const { path, word } = items[at] as Name;
+  const [before, after] = [items[at - 1], items[at + 1]];
+  const isFunction = after?.kind === 'group';
+  if (isFunction || ['.', '::'].some((text) => isSymbol(before, text))) return false;
+  if (path.length > 1) return true;
+  if (RESERVED.has(word) || isOperand(before)) return false;
+  const isTyped = word !== '' && after?.kind === 'value' && /^[A-Z]*['$]/iu.test(after.text);
+  return !isTyped && !['=>', ':='].some((text) => isSymbol(after, text));
+}
+
+/** `… IS NULL`, `… IS NOT NULL` at this place. */
+export function isNullTest(items: Items, at: number): boolean {
+  if (wordOf(items[at]) !== 'IS') return false;
+  return wordOf(items[wordOf(items[at + 1]) === 'NOT' ? at + 2 : at + 1]) === 'NULL';
+}
+
+/** The arguments of a function, without the words in them that are no values. */
+export function argumentsOf(name: string, items: Items): readonly Items[] {
+  const unit = UNIT_ARGUMENTS.get(name);
+  return unit === undefined
+    ? [items]
+    : listOf(items).map((argument, place) => (place === unit ? argument.slice(1) : argument));
+}
+
+/** The parts between the tokens that divide them. */
+export function splitAt(items: Items, divides: (token: Token, at: number) => boolean): readonly Items[] {
+  const parts: Token[][] = [[]];
+  items.forEach((token, at) => {
+    if (divides(token, at)) parts.push([]);
+    else parts.at(-1)!.push(token);
+  });
+  return parts;
+}
+
+export const listOf = (items: Items): readonly Items[] => splitAt(items, (token) => isSymbol(token, ','));
+
+export const isSetOperation = (token: Token): boolean =>
+  ['UNION', 'INTERSECT', 'EXCEPT'].includes(wordOf(token));
+
+/** Whether brackets hold a statement, in however many brackets of its own. */
+export function isStatement([first, next]: Items): boolean {
+  if (first?.kind !== 'group')
+    return ['SELECT', 'WITH', 'UPDATE', 'DELETE', 'INSERT', 'VALUES'].includes(wordOf(first));
+  // `(SELECT …) + 1` is an expression, `(SELECT …) UNION (SELECT …)` is not.
+  const isWhole =
+    next === undefined || isSetOperation(next) || ['ORDER', 'LIMIT', 'OFFSET'].includes(wordOf(next));
+  return isWhole && isStatement(first.items);
+}
+
+/** `expression AS name`, `expression name`. */
+export function withoutAlias(items: Items): readonly [body: Items, alias: string | undefined] {
+  const [before, last] = [items.at(-2), items.at(-1)];
+  if (before === undefined || last?.kind !== 'name' || last.path.length > 1) return [items, undefined];
+  if (wordOf(before) === 'AS') return [items.slice(0, -2), last.path[0]];
+  return isOperand(before) ? [items.slice(0, -1), last.path[0]] : [items, undefined];
+}
+
+const CLAUSES: ReadonlySet<string> = words(`
+  SELECT RETURNING FROM WHERE GROUP HAVING WINDOW ORDER LIMIT OFFSET FETCH FOR UPDATE DELETE SET USING
+`);
+
+/** A statement in parts, each with the word that it begins with. */
+export function clausesOf(items: Items): readonly (readonly [word: string, items: Items])[] {
+  const clauses: [string, Token[]][] = [];
+  items.forEach((token, at) => {
+    if (isClauseAt(items, at)) clauses.push([wordOf(token), []]);
+    else clauses.at(-1)?.[1].push(token);
+  });
+  return clauses;
+}
+
+function isClauseAt(items: Items, at: number): boolean {
+  const word = wordOf(items[at]);
+  if (!CLAUSES.has(word)) return false;
+  if (word === 'GROUP' || word === 'ORDER') return wordOf(items[at + 1]) === 'BY';
+  if (word === 'UPDATE' || word === 'DELETE') return at === 0;
+  // That of IS DISTINCT FROM is none.
+  if (word === 'FROM') return wordOf(items[at - 1]) !== 'DISTINCT';
+  // That of a join has its columns in brackets.
+  return word !== 'USING' || items[at + 1]?.kind !== 'group';
+}
+
+const JOINS: ReadonlySet<string> = words('JOIN INNER LEFT RIGHT FULL CROSS NATURAL OUTER STRAIGHT_JOIN');
+
+/** `a, b AS x, (SELECT …) y (columns) JOIN z ON … USING (…)`. */
+export function partsOfFrom(items: Items): readonly { readonly table: Items; readonly condition: Items }[] {
+  // LEFT and RIGHT are functions too.
+  const isJoin = (word: string, at: number): boolean =>
+    JOINS.has(word) && (word.endsWith('JOIN') || items[at + 1]?.kind !== 'group');
+  return splitAt(items, (token, at) => isSymbol(token, ',') || isJoin(wordOf(token), at)).map((part) => {
+    const on = part.findIndex((token) => ['ON', 'USING'].includes(wordOf(token)));
+    return on < 0
+      ? { table: part, condition: [] }
+      : { table: part.slice(0, on), condition: part.slice(on + 1) };
+  });
+}
