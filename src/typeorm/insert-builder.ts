@@ -8,7 +8,7 @@ import { deriveRows, isHeardBefore, valuesToPrepare } from './derived-rows.js';
 import { siblingsOf, type EncryptedColumn } from './encrypted-column.js';
 import type { BuilderClass, ColumnMetadata, InsertInternals, Row } from './internals.js';
 import { mainMetadata, type BuilderContext } from './query-builders.js';
-import { restorePlaintext } from './returned-cells.js';
+import { withReturnedCells } from './returned-cells.js';
 import { showMasks } from './shown-masks.js';
 import { inSameTransaction } from './transaction-end.js';
 
@@ -51,8 +51,9 @@ export function insertBuilder(
       rows: readonly Row[],
       write: InsertInternals['execute'],
     ): ReturnType<InsertInternals['execute']> {
-      const { returning, updateEntity } = this.expressionMap;
-      const result = await (returning ? restorePlaintext(columns, rows, write) : write());
+      const { updateEntity } = this.expressionMap;
+      const written = () => this.#written.map((row, at) => [row, rows[at]!] as const);
+      const result = await withReturnedCells(context, this, { columns, objects: rows, written }, write);
       const stored = columns.filter((column) => isStored(column, this.expressionMap));
       showMasks(stored, this.#written, result.generatedMaps, updateEntity ? rows : []);
       return result;

@@ -63,7 +63,8 @@ export interface ExpressionMapInternals {
   readonly callListeners: boolean;
   readonly insertColumns: readonly string[];
   readonly insertFromSelect?: unknown;
-  readonly returning?: string | readonly string[];
+  /** A list of properties grows, while the statement is sent, by those that its cells are opened with. */
+  returning?: string | readonly string[];
   readonly extraReturningColumns: readonly ColumnMetadata[];
   /** Whether generated values are merged into the objects that were written. */
   readonly updateEntity: boolean;
@@ -144,8 +145,20 @@ export interface SelectInternals extends QueryBuilderInternals, Searching {
   from(target: EntityTarget<ObjectLiteral>, alias: string): this;
 }
 
-export interface InsertInternals extends QueryBuilderInternals {
-  execute(): Promise<{ readonly generatedMaps: Row[] }>;
+/** What a query runner gives where a builder asks it for more than rows. */
+export interface QueryResultInternals {
+  readonly raw: unknown;
+  readonly records: Row[];
+}
+
+/** What the builders of statements have in common that may return rows and merge them into objects. */
+export interface WriteInternals extends QueryBuilderInternals {
+  execute(): Promise<{ raw: unknown; readonly generatedMaps: Row[] }>;
+  /** The one of this builder or a new one, which the caller releases. */
+  obtainQueryRunner(): QueryRunner;
+}
+
+export interface InsertInternals extends WriteInternals {
   /** The objects given to `values()`; read again and again while SQL is made. */
   getValueSets(): Row[];
   getInsertedColumns(): ColumnMetadata[];
@@ -155,7 +168,7 @@ export interface InsertInternals extends QueryBuilderInternals {
   updateEntity(enabled: boolean): this;
 }
 
-export interface UpdateInternals extends QueryBuilderInternals {
+export interface UpdateInternals extends WriteInternals {
   execute(): Promise<UpdateResult>;
   /** The object given to `set()`. */
   getValueSet(): Row;
@@ -171,8 +184,6 @@ export interface UpdateInternals extends QueryBuilderInternals {
   getMainTableName(): string;
   /** The name of a new parameter with this value. */
   createParameter(value: unknown): string;
-  /** The one of this builder or a new one, which the caller releases. */
-  obtainQueryRunner(): QueryRunner;
 }
 
 /** A builder class as TypeORM constructs it: from a data source, or as a copy of another builder. */

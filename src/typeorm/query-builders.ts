@@ -19,12 +19,14 @@ import {
   type SelectInternals,
   type Searching,
   type UpdateInternals,
+  type WriteInternals,
 } from './internals.js';
 import type { Opener } from './opener.js';
 import { withNumberedValues } from './numbered-values.js';
 import { refuseTooManyParameters } from './parameter-limit.js';
 import { refuseOrder, textCheck } from './raw-use.js';
 import { selectBuilder } from './select-builder.js';
+import { softDeleteBuilder } from './soft-delete-builder.js';
 import { updateBuilder } from './update-builder.js';
 import { rewriteWhere } from './where.js';
 
@@ -50,7 +52,7 @@ export interface Builders {
   readonly insert: BuilderClass<InsertInternals>;
   readonly update: BuilderClass<UpdateInternals>;
   readonly delete: BuilderClass<QueryBuilderInternals>;
-  readonly softDelete: BuilderClass<QueryBuilderInternals>;
+  readonly softDelete: BuilderClass<WriteInternals>;
 }
 
 /** Builder classes over those that this data source uses, whichever version or copy of TypeORM it comes from. */
@@ -63,7 +65,7 @@ export function makeBuilders(context: BuilderContext): Builders {
     insert: insertBuilder(context, withFieldSeal(withNumberedValues(dataSource, classOf(plain.insert())))),
     update: updateBuilder(context, withFieldSeal(classOf(plain.update()))),
     delete: withFieldSeal(classOf(plain.delete())),
-    softDelete: withFieldSeal(classOf(plain.softDelete())),
+    softDelete: softDeleteBuilder(context, withFieldSeal(classOf(plain.softDelete()))),
   };
   return builders;
 

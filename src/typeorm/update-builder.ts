@@ -9,7 +9,7 @@ import { writingMasks } from './mask-column.js';
 import { holdCell, inTransaction, lockOf, sharedValues } from './matched-rows.js';
 import { mainMetadata, type BuilderContext } from './query-builders.js';
 import { pinnedValues } from './pinned-values.js';
-import { restorePlaintext } from './returned-cells.js';
+import { withReturnedCells } from './returned-cells.js';
 import { isSealed, type Sealed } from './sealed.js';
 import { showMasks } from './shown-masks.js';
 import { inSameTransaction } from './transaction-end.js';
@@ -85,8 +85,9 @@ export function updateBuilder(
 
     async #send(columns: readonly EncryptedColumn[], set: Row): Promise<UpdateResult> {
       const write = () => super.execute();
-      const { returning, whereEntities, updateEntity } = this.expressionMap;
-      const result = await (returning ? restorePlaintext(columns, [set, ...whereEntities], write) : write());
+      const { whereEntities, updateEntity } = this.expressionMap;
+      const statement = { columns, objects: whereEntities, written: () => [[this.#written, set] as const] };
+      const result = await withReturnedCells(context, this, statement, write);
       if (whereEntities.length === 0 || result.affected === 0) return result;
       const stored = columns.filter(({ cell }) => cell.getEntityValue(set) !== undefined);
       const written = whereEntities.map(() => this.#written);

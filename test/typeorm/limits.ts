@@ -27,6 +27,10 @@ export const LIMITS = {
     reason: 'TypeORM 0.3 has no valuesFromSelect',
   },
   RETURNING: { without: ['sqljs'], reason: 'TypeORM knows no RETURNING for SQLite' },
+  'RETURNING of an UPDATE': {
+    without: ['mariadb', 'sqljs'],
+    reason: 'MariaDB returns rows of INSERT and DELETE only, and TypeORM knows no RETURNING for SQLite',
+  },
   streams: { without: ['sqljs'], reason: 'TypeORM has no streams for SQLite' },
   'a log and files of PostgreSQL to search': {
     without: ['mariadb', 'sqljs'],
