@@ -87,6 +87,18 @@ describe('a writer of the database', () => {
     });
   });
 
+  it('can lead writes by value to another row, which no cell is loaded for', async () => {
+    const [first, second] = await saveCards();
+    const { pan_bidx: index } = await shop.raw('cards', first.id);
+    await shop.database.query('DELETE FROM cards WHERE id = $1', [first.id]);
+    await shop.database.query('UPDATE cards SET pan_bidx = $1 WHERE id = $2', [index, second.id]);
+    const { manager } = shop.dataSource;
+    await manager.update(Card, { pan: PANS[0] }, { note: 'of another' });
+    expect((await reload(shop, Card, second.id)).note).toBe('of another');
+    await manager.delete(Card, { pan: PANS[0] });
+    expect(await manager.countBy(Card, { id: second.id })).toBe(0);
+  });
+
   it.each([
     ['a broken cell', 'name = set_byte(name, 50, get_byte(name, 50) # 1)', 'ERR_OPEN_FAILED'],
     [
