@@ -115,10 +115,8 @@ function isStored(
 ): boolean {
   if (onIgnore) return false;
   if (!onUpdate) return true;
-  const { overwrite, overwriteCondition, skipUpdateIfNoValuesChanged } = onUpdate;
-  return (
-    !overwriteCondition && !skipUpdateIfNoValuesChanged && overwrite?.includes(cell.databaseName) === true
-  );
+  const { overwrite, overwriteCondition } = onUpdate;
+  return !overwriteCondition && overwrite?.includes(cell.databaseName) === true;
 }
 
 function addSiblings(columns: readonly EncryptedColumn[], inserted: ColumnMetadata[]): ColumnMetadata[] {
@@ -148,6 +146,7 @@ function withSiblings(
       const alone = siblingsOf(column).find((sibling) => overwrite.has(sibling.databaseName));
       if (alone && !conflict?.includes(alone.databaseName)) throw siblingAlone(column, alone.databaseName);
     } else {
+      if (onUpdate.skipUpdateIfNoValuesChanged) throw comparesCells(column);
       for (const sibling of siblingsOf(column)) overwrite.add(sibling.databaseName);
     }
     refuseUnboundOverwrite(family, column, overwrite, conflict);
@@ -167,8 +166,9 @@ function conflictColumn(columns: readonly EncryptedColumn[], name: string): stri
 }
 
 /**
- * While rows are stored under several index values (two versions of the index key, an older declaration), a row with an
- * older one does not conflict with the one that is inserted, which would become a second row with an equal value.
+ * While rows are stored under several index values (two versions of the index key, an older declaration), or without one
+ * that is made later, such a row does not conflict with the one that is inserted, which would become a second row with an
+ * equal value.
  */
 function refuseUnseenConflicts(
   seal: FieldSealPages,
@@ -177,17 +177,22 @@ function refuseUnseenConflicts(
   rows: readonly Row[],
 ): void {
   if (!Array.isArray(conflict)) return;
-  for (const { cell, index, handle, label } of columns) {
+  for (const { cell, index, handle, label, isIndexedLater } of columns) {
     if (!index || !conflict.includes(index.databaseName)) continue;
+    if (isIndexedLater) throw unseenConflicts(label, 'without an index, which is made later');
     const values = rows.map((row): unknown => cell.getEntityValue(row));
     const value = values.find((one) => one !== null && one !== undefined && typeof one !== 'function');
     if (value === undefined || seal.searchIndexes(handle, value).length === 1) continue;
-    throw new QueryError(
-      'ERR_QUERY_UNSUPPORTED',
-      `${label}: rows may be stored under more than one index value (index.versions, acceptPreviously), and an upsert ` +
-        'would not see those under an older one. Find the row and save it, or rewrite old rows first.',
-    );
+    throw unseenConflicts(label, 'under more than one index value (index.versions, acceptPreviously)');
   }
+}
+
+function unseenConflicts(label: string, stored: string): QueryError {
+  return new QueryError(
+    'ERR_QUERY_UNSUPPORTED',
+    `${label}: rows may be stored ${stored}, and an upsert would not see all of them. Find the row and save it; with ` +
+      'rows under an older index, rewriting them first helps as well.',
+  );
 }
 
 /**
@@ -227,6 +232,14 @@ function refuseInsertFromSelect(
     'ERR_QUERY_UNSUPPORTED',
     `${column.label} is encrypted and cannot be filled by INSERT … SELECT: cells are sealed for their column and cannot ` +
       'be copied. Load the entities and save them.',
+  );
+}
+
+function comparesCells({ label }: EncryptedColumn): QueryError {
+  return new QueryError(
+    'ERR_QUERY_UNSUPPORTED',
+    `${label} is encrypted: with skipUpdateIfNoValuesChanged the database would compare cells, which differ at every ` +
+      'sealing, and write every row. Find the row and save() it, which writes what has changed, or leave the option out.',
   );
 }
 

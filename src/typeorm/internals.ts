@@ -89,6 +89,8 @@ export interface QueryBuilderInternals {
   /** The statement as SQL with named parameters; every execution goes through it. */
   getQuery(): string;
   getQueryAndParameters(): [sql: string, parameters: unknown[]];
+  /** Values by name, with those that TypeORM adds by itself. */
+  getParameters(): Row;
   /** A name in the quotes of the database. */
   escape(name: string): string;
   /** Property paths and values of a where object; used by `where({…})` of every builder. */

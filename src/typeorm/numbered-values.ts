@@ -19,7 +19,10 @@ export function withNumberedValues(
     #values: unknown[] | undefined;
 
     override getQueryAndParameters(): [sql: string, parameters: unknown[]] {
-      if (hasNames(this.expressionMap)) return super.getQueryAndParameters();
+      const { onUpdate } = this.expressionMap;
+      // The conditions of an upsert name the kinds of a child, which TypeORM adds to the parameters at the end.
+      const hasKinds = onUpdate !== undefined && isFilled(this.getParameters());
+      if (hasKinds || hasNames(this.expressionMap)) return super.getQueryAndParameters();
       const values: unknown[] = (this.#values = []);
       let sql: string;
       try {
