@@ -48,7 +48,8 @@ export async function openRaw<R extends object>(
   const rawNameOf = ({ propertyPath }: ColumnMetadata) => rawNames.get(propertyPath);
   const columns = columnsOf(metadata).flatMap((column): PageColumn[] => {
     const rawName = rawNameOf(column.cell);
-    if (rawName === undefined || copies[0]![rawName] === undefined) return [];
+    // Rows of a dump need not have the same properties; one that lacks the cell has nothing to open.
+    if (rawName === undefined || copies.every((row) => row[rawName] === undefined)) return [];
     return [{ column, rawName, keyName: rawNameOf(column.key), rawNameOf, searchedBy: undefined }];
   });
   await openPage(makeOpener(seal, parsed.onUnopenable), seal, columns, copies, false);

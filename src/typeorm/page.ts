@@ -80,7 +80,7 @@ export function putCellsBack(names: readonly string[], rows: readonly Row[]): vo
 
 function cellsOf({ column, rawName, keyName, rawNameOf }: PageColumn, rows: readonly Row[]): CellsOfColumn {
   const cells = rows.map((row) => asCell(row[rawName]));
-  const siblings = keyName !== undefined && rows[0]?.[keyName] !== undefined;
+  const siblings = keyName !== undefined && rows.some((row) => row[keyName] !== undefined);
   return {
     column: column.handle,
     cells,

@@ -128,8 +128,7 @@ function onIndex(search: Search, column: EncryptedColumn, value: unknown): Opera
     const [first, ...others] = indexes(value);
     return others.length === 0 ? Equal(first) : In([first, ...others]);
   }
-  if (value.type === 'isNull' && column.isIndexedLater)
-    throw unsupported(column, 'isNull within And or Or', 'Its index is made later; use IsNull() alone.');
+  if (column.isIndexedLater) refusePartly(column, value);
   const rewrite = REWRITES.get(value.type);
   if (rewrite) return rewrite(value, onto, indexes);
   throw unsupported(
@@ -138,6 +137,19 @@ function onIndex(search: Search, column: EncryptedColumn, value: unknown): Opera
     'A blind index answers equality only: a value, Equal, In, Not, IsNull, And, Or. ' +
       'For ranges and patterns keep a coarser plain column, or filter the opened values.',
   );
+}
+
+/** A row whose index is still to be made has none to compare: these would leave it out, or take it for one without a value. */
+function refusePartly(column: EncryptedColumn, { type }: Operator): void {
+  if (type === 'isNull')
+    throw unsupported(column, 'isNull within And or Or', 'Its index is made later; use IsNull() alone.');
+  if (type === 'not') {
+    throw unsupported(
+      column,
+      'not',
+      'Its index is made later, and rows that have none yet would be missed; filter the opened values.',
+    );
+  }
 }
 
 function unsupported(column: EncryptedColumn, what: string, advice: string): QueryError {

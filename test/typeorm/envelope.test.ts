@@ -8,6 +8,7 @@ import {
   DataSource,
   Entity,
   Equal,
+  In,
   IsNull,
   Not,
   Or,
@@ -190,6 +191,22 @@ describe('indexes that are made later', () => {
         code: 'ERR_QUERY_UNSUPPORTED',
       });
     expect(await payers().findBy({ pan: IsNull() })).toEqual([]);
+  });
+
+  it('answer no search that would miss rows which have none yet', async () => {
+    await web.manager.save(newPayer());
+    const refused = { code: 'ERR_QUERY_UNSUPPORTED' };
+    for (const operator of [
+      Not('x'),
+      Not(Equal('x')),
+      Not(In(['x', 'y'])),
+      And(Not('x'), Not('y')),
+      Or(Not('x')),
+    ])
+      await expect(payers().findBy({ pan: operator })).rejects.toMatchObject(refused);
+    await expect(payers().update({ pan: Not('x') }, { note: 'x' })).rejects.toMatchObject(refused);
+    await expect(payers().upsert(newPayer(), ['pan'])).rejects.toMatchObject(refused);
+    expect((await payers().findBy({ pan: Not(IsNull()) })).length).toBeGreaterThan(0);
   });
 
   it('are made by a field seal that reads, and the one that is attached', async () => {

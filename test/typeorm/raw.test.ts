@@ -1,4 +1,5 @@
 /** Behaviour row 7: raw results give cells, `openRaw` opens them. */
+import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openRaw } from '../../src/typeorm/index.js';
 import { Card, Customer } from './entities.js';
@@ -80,6 +81,19 @@ describe('7 raw results', () => {
     await expect(openRaw(shop.dataSource, Card, swapped, mapping)).rejects.toMatchObject({
       code: 'ERR_OPEN_FAILED',
     });
+  });
+
+  it('are opened where the first row lacks the cell, or its sibling', async () => {
+    const [row] = await shop.dataSource.query<Record<string, unknown>[]>(
+      'SELECT id, pan, pan_key FROM cards',
+    );
+    const mapping = { id: 'id', pan: 'pan', pan_key: 'pan_key' };
+    const open = (rows: Record<string, unknown>[]) => openRaw(shop.dataSource, Card, rows, mapping);
+    const id = randomUUID();
+    const opened = await open([{ id }, { id, pan: null }, row!]);
+    expect(opened).toMatchObject([{ id }, { id, pan: null }, { pan: PAN }]);
+    const swapped = { ...row!, pan_key: '00000000-0000-8000-8000-000000000000' };
+    await expect(open([{ id }, swapped])).rejects.toMatchObject({ code: 'ERR_OPEN_FAILED' });
   });
 
   it('cannot be opened without the values that the cell is bound to', async () => {
