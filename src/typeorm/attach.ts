@@ -14,7 +14,7 @@ import {
 import { noteActiveRecord } from './active-record.js';
 import { familyOf, refuseLateAttach, withTypesOf } from './column-types.js';
 import { addChecks } from './check-constraints.js';
-import { bindColumns, findColumn, type ColumnsOf } from './encrypted-column.js';
+import { bindColumns, type ColumnsOf } from './encrypted-column.js';
 import { sealingManagers } from './entity-manager.js';
 import { makeFallback } from './fallback-subscriber.js';
 import {
@@ -141,9 +141,7 @@ export function attachFieldSeal<T extends DataSource>(
   makeIndexesFirst(internals, () => hasPendingIndexes);
   const { subscriber, openLater } = makeFallback(dataSource, seal, open, resolve);
 
-  const makeSealing = sealingManagers(internals.manager, (target, path) =>
-    findColumn(resolve(dataSource.getMetadata(target)), path),
-  );
+  const makeSealing = sealingManagers(dataSource, internals.manager, resolve);
   const guard = (manager: EntityManagerInternals): void => {
     makeSealing(manager);
     if (parsed.insertOnly) refuseUnknownParents(dataSource, manager, resolve);

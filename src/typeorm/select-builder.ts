@@ -5,6 +5,7 @@ import { whenReady, type Ready } from '../keys/ready.js';
 import type { EncryptedColumn } from './encrypted-column.js';
 import {
   selectionOf,
+  type AliasInternals,
   type BuilderClass,
   type ColumnMetadata,
   type RawAndEntities,
@@ -208,7 +209,11 @@ export function selectBuilder(
     }
 
     override async getOneOrFail(): Promise<unknown> {
-      return foundOrFail(await this.getOne(), this.expressionMap.mainAlias!.target);
+      const { aliases, mainAlias } = this.expressionMap;
+      const isEncrypted = ({ hasMetadata, metadata }: AliasInternals): boolean =>
+        hasMetadata && columnsOf(metadata).length > 0;
+      if (!aliases.some(isEncrypted)) return super.getOneOrFail();
+      return foundOrFail(await this.getOne(), mainAlias!.target);
     }
 
     /** The encrypted columns in the rows, with the names that TypeORM gave them there. */
