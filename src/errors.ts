@@ -4,6 +4,7 @@
  * Messages name the entity and field or the fingerprint, what was expected, what was got (as a type or a length) and
  * what to do next. They never hold a value, a key, ciphertext or a search term.
  */
+import { isNativeError } from 'node:util/types';
 
 interface CodeEntry<A extends Area = Area> {
   readonly area: A;
@@ -152,4 +153,9 @@ export class QueryError extends AreaError<'query'> {}
 /** True for errors of fieldseal, of any copy of the package in this process. */
 export function isFieldSealError(error: unknown): error is FieldSealError {
   return typeof error === 'object' && error !== null && brand in error;
+}
+
+/** True for errors of this and of any other realm: those that Node makes are not of the realm of a test runner's files. */
+export function isError(error: unknown): error is Error {
+  return isNativeError(error) || error instanceof Error;
 }

@@ -25,12 +25,13 @@ const MAY_IMPORT = {
 
 /** The packages of each folder. The public face takes no ORM, no driver, no SDK and no HTTP along. */
 const PACKAGES = {
+  errors: /^node:util\/types$/u,
   cell: /^(node:(crypto|util|util\/types|os)|lru-cache)$/u,
   keys: /^(node:(crypto|util|util\/types|perf_hooks)|lru-cache)$/u,
   kms: /^(node:.*|@aws-sdk\/client-kms|zod)$/u,
   store: /^(node:.*|pg)$/u,
-  service: /^node:(crypto|util)$/u,
-  typeorm: /^(node:(async_hooks|crypto|util)|typeorm|lru-cache)$/u,
+  service: /^node:(crypto|util|util\/types)$/u,
+  typeorm: /^(node:(async_hooks|crypto|util|util\/types)|typeorm|lru-cache)$/u,
   policy: /^$/u,
   nestjs: /^(node:util|@nestjs\/(common|core|typeorm)|typeorm)$/u,
   // The type of a DataSource; its code is loaded by the typeorm folder alone.

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /** The `fieldseal` binary: a table of commands, exit codes, one line per error. */
 import { Command, CommanderError } from 'commander';
-import { isFieldSealError } from '../errors.js';
+import { isError, isFieldSealError } from '../errors.js';
 import { devKmsCommand } from './dev-kms.js';
 import { localKekCommand } from './local-kek.js';
 import { policyCommand } from './policy.js';
@@ -35,7 +35,7 @@ function report(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : MISUSED;
   if (isFieldSealError(error)) process.stderr.write(`${error.code}: ${error.message}\n`);
   // Messages of others may hold anything, query parameters for instance; their name is enough to report a bug.
-  else process.stderr.write(`Unexpected ${error instanceof Error ? error.name : 'error'}.\n`);
+  else process.stderr.write(`Unexpected ${isError(error) ? error.name : 'error'}.\n`);
   return FAILED;
 }
 

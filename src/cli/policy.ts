@@ -1,7 +1,7 @@
 /** `fieldseal policy`: the least-privilege documents of every tier. */
 import { Command, Option } from 'commander';
 import type { DataSource } from 'typeorm';
-import { ConfigError, isFieldSealError } from '../errors.js';
+import { ConfigError, isError, isFieldSealError } from '../errors.js';
 import { describeValue, optionError } from '../keys/options.js';
 import type { EncryptedTable } from '../keys/encrypted-table.js';
 import { loadPeer } from '../keys/peer.js';
@@ -69,7 +69,7 @@ async function tablesOf(dataSource: unknown): Promise<readonly EncryptedTable[]>
     return await encryptedTables(dataSource);
   } catch (error) {
     if (isFieldSealError(error)) throw error;
-    const name = error instanceof Error ? error.name : 'unknown error';
+    const name = isError(error) ? error.name : 'unknown error';
     throw new ConfigError('ERR_CONFIG_OPTION', `dataSource: its entities cannot be read (${name}).`);
   } finally {
     // Open connections would keep the command from ending.

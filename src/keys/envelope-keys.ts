@@ -12,7 +12,7 @@ import type { HeldKeys } from './held-keys.js';
 import type { Leased } from './keyring.js';
 import type { Policy } from './policy.js';
 import type { Clock } from './ports.js';
-import type { Ready } from './ready.js';
+import { isPending, type Ready } from './ready.js';
 import { refusals } from './refusals.js';
 import { answerOf, codedError } from './source-calls.js';
 
@@ -70,7 +70,7 @@ export class EnvelopeKeys {
       const before = asked.get(purpose) ?? 0;
       const limit = this.#options.policies.get(purpose)!.envelope.unwrapsPerPage;
       const leased = this.#lease(envelope, before < limit);
-      if (leased instanceof Promise) asked.set(purpose, before + 1);
+      if (isPending(leased)) asked.set(purpose, before + 1);
       return leased;
     };
   }

@@ -1,4 +1,5 @@
 /** Tells a listener of events; whatever it does wrong stays with it. */
+import { isPromise } from 'node:util/types';
 import type { FieldSealEvent } from './events.js';
 
 export class Listener {
@@ -17,7 +18,7 @@ export class Listener {
   emit(event: FieldSealEvent): void {
     try {
       const returned = this.#onEvent?.(event);
-      if (returned instanceof Promise) returned.catch(() => this.#errors++);
+      if (isPromise(returned)) returned.catch(() => this.#errors++);
     } catch {
       this.#errors += 1;
     }

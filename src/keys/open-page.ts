@@ -15,7 +15,7 @@ import type { EnvelopeKeys } from './envelope-keys.js';
 import type { CellsOfColumn, OpenedColumn } from './field-seal.js';
 import { HeldKey } from './held-key.js';
 import type { Keyring, Leased } from './keyring.js';
-import { whenReady, type Ready } from './ready.js';
+import { isPending, whenReady, type Ready } from './ready.js';
 import type { SessionKeys } from './session-keys.js';
 
 /** Cells of one column with what is needed to open them. */
@@ -83,7 +83,7 @@ function leaseAll(parts: OpenPageParts, groups: readonly Group[]): Ready<readonl
   return keys.every(isHere) ? keys : Promise.all(keys.map((key) => Promise.resolve(key)));
 }
 
-const isHere = (key: Ready<LeasedOrRefused>): key is LeasedOrRefused => !(key instanceof Promise);
+const isHere = (key: Ready<LeasedOrRefused>): key is LeasedOrRefused => !isPending(key);
 
 function openLeased(
   parts: OpenPageParts,

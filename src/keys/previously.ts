@@ -2,6 +2,7 @@
  * Older declarations of columns. A cell that does not verify under the declaration of its column is tried under the one
  * before: the same key, another context. Nothing is ever sealed under it.
  */
+import { isPromise } from 'node:util/types';
 import { codecOf } from '../cell/codecs.js';
 import type { CellColumn } from '../cell/column.js';
 import { ConfigError, OpenError, type FieldSealError } from '../errors.js';
@@ -152,7 +153,7 @@ function convertOne(
     return [undefined, 'an error'];
   }
   if (converted === null || converted === undefined) return [undefined, 'nothing'];
-  if (converted instanceof Promise) return [undefined, 'a promise'];
+  if (isPromise(converted)) return [undefined, 'a promise'];
   try {
     codecOf(codec, '').encode(converted, '');
   } catch {

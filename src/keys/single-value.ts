@@ -1,4 +1,5 @@
 /** How a value outside an ORM is named and bound: `seal.seal('card-number', 'cards.pan', …)`. */
+import { isUint8Array } from 'node:util/types';
 import { LRUCache } from 'lru-cache';
 import { encodeBinding } from '../cell/binding.js';
 import type { BoundKind } from '../cell/binding.js';
@@ -120,7 +121,7 @@ export function bindingOf({ bind }: ParsedValueOptions): Buffer | undefined {
 }
 
 function kindOf(name: string, value: unknown): BoundKind {
-  const kind = value instanceof Uint8Array ? 'binary' : KIND_OF_TYPE.get(typeof value);
+  const kind = isUint8Array(value) ? 'binary' : KIND_OF_TYPE.get(typeof value);
   if (kind !== undefined) return kind;
   throw new SealError(
     'ERR_SEAL_BINDING',

@@ -1,5 +1,5 @@
 /** Calls of a key source, bounded in time, with coded errors only. */
-import { KeyError, isFieldSealError } from '../errors.js';
+import { KeyError, isError, isFieldSealError } from '../errors.js';
 import type { FieldSealError } from '../errors.js';
 import type { Clock } from './ports.js';
 
@@ -65,7 +65,7 @@ export async function closesInTime(clock: Clock, what: string, close: () => Prom
  */
 export function codedError(what: string, error: unknown): FieldSealError {
   if (isFieldSealError(error)) return error;
-  const kind = error instanceof Error ? error.constructor.name : typeof error;
+  const kind = isError(error) ? error.constructor.name : typeof error;
   return unavailable(what, `an error that is not one of fieldseal's (${kind})`);
 }
 

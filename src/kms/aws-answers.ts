@@ -1,4 +1,5 @@
 /** What stands in the answers of AWS KMS: keys in the clear, which are taken out and wiped there, and their wraps. */
+import { isUint8Array } from 'node:util/types';
 
 /** Longest CiphertextBlob, bytes (AWS KMS API Reference, Decrypt). */
 export const MAX_WRAPPED_BYTES = 6_144;
@@ -24,7 +25,7 @@ export interface KeyAnswer {
 
 /** Copies the key into a buffer of its own and wipes the SDK's array, which may be a slice of a shared pool. */
 export function takeKey(plaintext: Uint8Array | undefined, { least, most }: KeySize): Buffer | undefined {
-  if (!(plaintext instanceof Uint8Array)) return undefined;
+  if (!isUint8Array(plaintext)) return undefined;
   const { length } = plaintext;
   const key = length >= least && length <= most ? Buffer.alloc(length) : undefined;
   key?.set(plaintext);
@@ -34,7 +35,7 @@ export function takeKey(plaintext: Uint8Array | undefined, { least, most }: KeyS
 
 /** A copy of the wrap; undefined for what can be none. */
 export function takeWrapped(blob: Uint8Array | undefined): Buffer | undefined {
-  return blob instanceof Uint8Array && isWrappedLength(blob.length) ? Buffer.from(blob) : undefined;
+  return isUint8Array(blob) && isWrappedLength(blob.length) ? Buffer.from(blob) : undefined;
 }
 
 export function isWrappedLength(length: number): boolean {
@@ -49,5 +50,5 @@ export function describeAnswer(answer: KeyAnswer, fits: boolean, { least, most }
 }
 
 export function sizeOf(bytes: Uint8Array | undefined): string {
-  return bytes instanceof Uint8Array ? `${bytes.length} bytes` : 'none';
+  return isUint8Array(bytes) ? `${bytes.length} bytes` : 'none';
 }

@@ -1,4 +1,5 @@
 /** Blind indexes made by AWS KMS: GenerateMac. */
+import { isUint8Array } from 'node:util/types';
 import type { GenerateMacResponse } from '@aws-sdk/client-kms';
 import { sizeOf } from './aws-answers.js';
 import { answerOf } from './aws-calls.js';
@@ -33,7 +34,7 @@ export async function generateMac(
       ),
   };
   const { KeyId, Mac } = answerOf(await calls.make(call));
-  if (KeyId === key && Mac instanceof Uint8Array && Mac.length === MAC_BYTES) return Buffer.from(Mac);
+  if (KeyId === key && isUint8Array(Mac) && Mac.length === MAC_BYTES) return Buffer.from(Mac);
   const got = `${sizeOf(Mac)} under ${KeyId === key ? 'this key' : 'another key'}`;
   return answerOf(
     calls.fail(BAD_ANSWER, call, `expected a MAC of ${MAC_BYTES} bytes under this key, got ${got}`),

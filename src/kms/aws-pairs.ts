@@ -1,4 +1,5 @@
 /** Making key pairs in AWS KMS: GenerateDataKeyPairWithoutPlaintext. */
+import { isUint8Array } from 'node:util/types';
 import type { GenerateDataKeyPairWithoutPlaintextResponse } from '@aws-sdk/client-kms';
 import { pointOf } from '../cell/p256.js';
 import type { GeneratedPair, WrapContext } from '../keys/ports.js';
@@ -45,7 +46,7 @@ export async function generateDataKeyPair(
 }
 
 function isP256(publicKey: Uint8Array | undefined): publicKey is Uint8Array {
-  return publicKey instanceof Uint8Array && pointOf(publicKey) !== undefined;
+  return isUint8Array(publicKey) && pointOf(publicKey) !== undefined;
 }
 
 function describePair(answer: GenerateDataKeyPairWithoutPlaintextResponse, kek: string): string {

@@ -1,4 +1,5 @@
 /** Bytes for hashes and MACs: two different lists of values never give the same bytes. */
+import { isDate, isUint8Array } from 'node:util/types';
 import { StoreError } from '../errors.js';
 
 /** What the key store holds in its columns. */
@@ -17,8 +18,8 @@ function encode(value: CanonicalValue): Buffer {
   if (value === null) return tagged('n', Buffer.alloc(0));
   if (typeof value === 'string') return tagged('s', utf8(value));
   if (typeof value === 'number') return tagged('i', decimal(value));
-  if (value instanceof Date) return tagged('t', decimal(value.getTime()));
-  if (value instanceof Uint8Array) return tagged('b', value);
+  if (isDate(value)) return tagged('t', decimal(value.getTime()));
+  if (isUint8Array(value)) return tagged('b', value);
   return tagged('l', Buffer.concat(value.map(encode)));
 }
 

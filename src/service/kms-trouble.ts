@@ -1,10 +1,10 @@
 /** Errors of KMS calls, in the form in which they may be told. */
-import { isFieldSealError, KeyError, type FieldSealError } from '../errors.js';
+import { isError, isFieldSealError, KeyError, type FieldSealError } from '../errors.js';
 
 /** The error itself where it has a code. Any other is dropped: nobody has looked through what it carries. */
 export function codedError(error: unknown): FieldSealError {
   if (isFieldSealError(error)) return error;
-  const kind = error instanceof Error ? error.name : typeof error;
+  const kind = isError(error) ? error.name : typeof error;
   return new KeyError('ERR_KEY_UNAVAILABLE', `The KMS failed in a way that has no code (${kind}).`);
 }
 

@@ -1,6 +1,6 @@
 /** Public keys from signed lists, for processes that only seal: no key store, no secret of any kind, and no KMS but for envelopes. */
 import { createPublicKey, KeyObject } from 'node:crypto';
-import { ConfigError, isFieldSealError, KeyError } from '../errors.js';
+import { ConfigError, isError, isFieldSealError, KeyError } from '../errors.js';
 import {
   callback,
   describeValue,
@@ -179,7 +179,7 @@ class PublicKeySource implements KeySource {
 
 function kindOf(error: unknown): string {
   const { code } = Object(error) as { readonly code?: unknown };
-  const kind = error instanceof Error ? error.constructor.name : typeof error;
+  const kind = isError(error) ? error.constructor.name : typeof error;
   return typeof code === 'string' && /^[A-Z0-9_]{1,40}$/u.test(code) ? `${kind}, ${code}` : kind;
 }
 

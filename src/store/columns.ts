@@ -1,4 +1,5 @@
 /** How rows of the key store are read and written: one table of columns per database table. */
+import { isDate } from 'node:util/types';
 import { StoreError } from '../errors.js';
 import type { KeyEvent, KeyKind, KeyRecord, KeyScope, Wrap } from '../keys/ports.js';
 import { KEY_STATES } from '../keys/states.js';
@@ -148,7 +149,7 @@ export function parametersOf(columns: readonly Column[], record: object): unknow
   return columns.map(({ property }) => {
     const value = values[property];
     // pg would write a Date in the process's local time.
-    return value instanceof Date ? value.toISOString() : value;
+    return isDate(value) ? value.toISOString() : value;
   });
 }
 

@@ -1,4 +1,5 @@
 /** A key store in the memory of this process, for unit tests: nothing survives the process. */
+import { isDate, isUint8Array } from 'node:util/types';
 import { StoreError } from '../errors.js';
 import type {
   KeyEvent,
@@ -271,8 +272,8 @@ function copyOf<T extends KeyRecord | KeyEvent>(stored: T): T {
 }
 
 function copyOfValue(value: unknown): unknown {
-  if (Buffer.isBuffer(value)) return Buffer.from(value);
-  if (value instanceof Date) return new Date(value);
+  if (isUint8Array(value)) return Buffer.from(value);
+  if (isDate(value)) return new Date(value);
   return Array.isArray(value) ? (value as Wrap[]).map(copyOfWrap).sort(byWrapAge) : value;
 }
 

@@ -2,6 +2,7 @@
  * The column types that a cell can be bound to: those whose value has one exact form in the database. Dates, floats,
  * numeric, char(n) (padded), enum and json have several.
  */
+import { isUint8Array } from 'node:util/types';
 import type { BoundKind } from '../cell/binding.js';
 import { SealError } from '../errors.js';
 import type { Family } from './column-types.js';
@@ -82,7 +83,7 @@ function toBoolean(value: unknown): unknown {
 
 function ofFullLength(value: unknown, column: ColumnMetadata): unknown {
   const length = fixedLength(column);
-  if (!(value instanceof Uint8Array) || value.length === length) return value;
+  if (!isUint8Array(value) || value.length === length) return value;
   throw new SealError(
     'ERR_SEAL_BINDING',
     `Bound value ${column.propertyPath}: expected ${length} bytes, as many as its column has, got ${value.length}.`,

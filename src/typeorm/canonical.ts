@@ -1,4 +1,5 @@
 /** Values as strings that are equal exactly when the values are, for the dirty check. Never stored, never shown. */
+import { isDate, isUint8Array } from 'node:util/types';
 import type { CodecName } from '../cell/codecs.js';
 import { cellOf, type Sealed } from './sealed.js';
 
@@ -9,7 +10,7 @@ const CANONICAL: Readonly<Record<CodecName, Canonical>> = {
   number: (value: number) => String(value === 0 ? 0 : value),
   bigint: (value: bigint) => String(value),
   boolean: (value: boolean) => String(value),
-  date: (value: Date) => String(value.getTime()),
+  date: (value: Date) => String(Date.prototype.getTime.call(value)),
   json: (value: unknown) => JSON.stringify(sorted(value)),
   bytes: (value: Uint8Array) =>
     Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('latin1'),
@@ -20,9 +21,9 @@ const TYPES: Readonly<Record<CodecName, (value: unknown) => boolean>> = {
   number: (value) => typeof value === 'number',
   bigint: (value) => typeof value === 'bigint',
   boolean: (value) => typeof value === 'boolean',
-  date: (value) => value instanceof Date,
+  date: isDate,
   json: () => true,
-  bytes: (value) => value instanceof Uint8Array,
+  bytes: isUint8Array,
 };
 
 // A value of another type than the codec's is never equal to a stored one: it becomes a change, and sealing refuses it.

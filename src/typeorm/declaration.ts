@@ -217,19 +217,20 @@ function refuseNeverStored(field: string, column: string | undefined): void {
   }
 }
 
-const TYPES_OF_DESIGN: ReadonlyMap<unknown, CodecName> = new Map<unknown, CodecName>([
-  [String, 'string'],
-  [Number, 'number'],
-  [BigInt, 'bigint'],
-  [Boolean, 'boolean'],
-  [Date, 'date'],
-  [Buffer, 'bytes'],
-  [Uint8Array, 'bytes'],
+/** By name, since every realm has constructors of its own. */
+const TYPES_OF_DESIGN: ReadonlyMap<string, CodecName> = new Map<string, CodecName>([
+  ['String', 'string'],
+  ['Number', 'number'],
+  ['BigInt', 'bigint'],
+  ['Boolean', 'boolean'],
+  ['Date', 'date'],
+  ['Buffer', 'bytes'],
+  ['Uint8Array', 'bytes'],
 ]);
 
 /** `string` where the compiler knew nothing better: safe, since each codec refuses values of another type. */
 function typeOfDesign(designType: unknown): CodecName {
-  return TYPES_OF_DESIGN.get(designType) ?? 'string';
+  return (typeof designType === 'function' && TYPES_OF_DESIGN.get(designType.name)) || 'string';
 }
 
 function notAttached(done: string): string {

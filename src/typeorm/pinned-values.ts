@@ -25,9 +25,12 @@ function equalities(where: unknown): Row | undefined {
   return pinned;
 }
 
-/** An embedded object, not a date or bytes. */
-const isNested = (value: unknown): boolean =>
-  typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype;
+/** An embedded object, not a date or bytes: one whose prototype, of whichever realm, has none itself. */
+function isNested(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === null || Object.getPrototypeOf(prototype) === null;
+}
 
 /** Where `=` ignores case, say, it pins the row to a value, but not to which. */
 function withoutInexact(columns: readonly EncryptedColumn[], pinned: Row): Row {

@@ -1,4 +1,5 @@
 /** Which returned row is whose: TypeORM merges the first row into the first object, and so on, whatever the rows are. */
+import { isUint8Array } from 'node:util/types';
 import type { DataSource } from 'typeorm';
 import { QueryError } from '../errors.js';
 import type { ColumnMetadata, ExpressionMapInternals, Row } from './internals.js';
@@ -44,7 +45,7 @@ function idOfRow({ driver }: DataSource, columns: readonly ColumnMetadata[], row
 
 /** An id as the application and as the driver have it: UUIDs in either case, long numbers as text. */
 function idText({ type }: ColumnMetadata, value: unknown): unknown {
-  if (value instanceof Uint8Array) return Buffer.from(value).toString('hex');
+  if (isUint8Array(value)) return Buffer.from(value).toString('hex');
   if (typeof value === 'number' || typeof value === 'bigint') return String(value);
   return typeof value === 'string' && type === 'uuid' ? value.toLowerCase() : value;
 }

@@ -2,6 +2,7 @@
  * Entities of a select without joins, each made of one row. TypeORM makes those of every select as if it had joins: it
  * sorts rows into lists by primary key before it makes the first, which takes a tenth of loading a page.
  */
+import { isUint8Array } from 'node:util/types';
 import type { DataSource, EntityMetadata, ObjectLiteral, QueryRunner } from 'typeorm';
 import type { AliasInternals, ColumnMetadata, ExpressionMapInternals, Row } from './internals.js';
 import { isWhole } from './kept-sql.js';
@@ -110,6 +111,6 @@ function idOf(keys: readonly string[], row: Row): unknown {
 }
 
 function textOf(value: unknown): unknown {
-  if (value instanceof Uint8Array) return Buffer.from(value).toString('hex');
+  if (isUint8Array(value)) return Buffer.from(value).toString('hex');
   return typeof value === 'object' && value !== null ? JSON.stringify(value) : value;
 }

@@ -3,6 +3,7 @@
  * UPDATE of every encrypted entity must carry a cell for each field and no plaintext, a search must carry indexes.
  * A future version that moves its internals becomes an error at start instead of plaintext in a table.
  */
+import { isUint8Array } from 'node:util/types';
 import { randomBytes } from 'node:crypto';
 import { inspect } from 'node:util';
 import type { EntityMetadata } from 'typeorm';
@@ -141,8 +142,7 @@ function expectSealed(
     throw unknownOrm(kind, metadata, `got ${carried.length} of ${expected} sealed values`);
 }
 
-const isCanaryBytes = (value: unknown): boolean =>
-  value instanceof Uint8Array && Buffer.from(value).includes(MARK);
+const isCanaryBytes = (value: unknown): boolean => isUint8Array(value) && Buffer.from(value).includes(MARK);
 
 function unknownOrm(kind: string, metadata: EntityMetadata, got: string, cause?: unknown): ConfigError {
   return new ConfigError(

@@ -3,7 +3,7 @@ import { constants } from 'node:fs';
 import { open, stat } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { KmsError } from '../../errors.js';
+import { isError, KmsError } from '../../errors.js';
 import { keyFileError, parseKeyFile } from './key-file.js';
 import type { LocalKek } from './local-kek.js';
 
@@ -109,7 +109,7 @@ export function checkAccess(path: string, kind: keyof typeof RULES, access: Acce
 
 /** The name of a Node error, such as `EACCES`. */
 export function errnoOf(error: unknown): string {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  const code = isError(error) && 'code' in error ? error.code : undefined;
   return typeof code === 'string' ? code : 'an unknown error';
 }
 
