@@ -13,6 +13,7 @@ import { DataKey } from '../src/cell/data-key.js';
 import { CellGroups } from '../src/cell/cell-groups.js';
 import { beginOpening, openCells, type Opening } from '../src/cell/open.js';
 import { sealCells } from '../src/cell/seal.js';
+import { measureBlocks } from './cells/blocks.js';
 import { measureDeliveries } from './cells/deliveries.js';
 import { figure, measureAll, median, ratio, round, type Times, type Way } from './cells/ways.js';
 
@@ -166,6 +167,7 @@ const result = {
   openPage10000x2Ms: round(measurePage(), 2),
   ...ratiosOf(ways, times),
   ...measureDeliveries({ rounds, measureMs }),
+  longestBlockMs: await measureBlocks(),
 };
 if (process.argv.includes('--json')) console.log(JSON.stringify(result));
 else printTable();
@@ -186,7 +188,7 @@ function printTable(): void {
     );
   }
   console.log(`page of 10,000 rows, 2 columns, 15 keys: opened in ${result.openPage10000x2Ms} ms`);
-  const { usPerRecord, group10000Ms } = result;
+  const { usPerRecord, group10000Ms, longestBlockMs } = result;
   for (const name of [
     'sealedBatch1000VsPool',
     'envelopeReuseBatch1000VsPool',
@@ -196,4 +198,5 @@ function printTable(): void {
     console.log(`${name.padEnd(32)} ${result[name].toFixed(2)}`);
   console.log('µs a record:', usPerRecord);
   console.log('ms for 10,000 cells to be sorted by their keys:', group10000Ms);
+  console.log('longest block of the event loop in ms:', longestBlockMs);
 }

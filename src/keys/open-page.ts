@@ -1,5 +1,5 @@
 /** Opening of a page: keys first, all together, then the cells of each key in batches across columns. */
-import { type CellGroup, CellGroups } from '../cell/cell-groups.js';
+import { type CellGroup, CellGroups, splitGroup } from '../cell/cell-groups.js';
 import type { CellColumn } from '../cell/column.js';
 import type { Delivery, DeliveryHeader } from '../cell/delivery-header.js';
 import {
@@ -17,6 +17,7 @@ import { HeldKey } from './held-key.js';
 import type { Keyring, Leased } from './keyring.js';
 import { isPending, whenReady, type Ready } from './ready.js';
 import type { SessionKeys } from './session-keys.js';
+import { eachInSlices } from './slices.js';
 
 /** Cells of one column with what is needed to open them. */
 export interface CellsToOpen extends OpenOptions {
@@ -85,26 +86,50 @@ function leaseAll(parts: OpenPageParts, groups: readonly Group[]): Ready<readonl
 
 const isHere = (key: Ready<LeasedOrRefused>): key is LeasedOrRefused => !isPending(key);
 
+interface Piece {
+  readonly group: Group;
+  readonly key: LeasedOrRefused;
+}
+
+/** At once, unless the page takes longer than the event loop may wait. */
 function openLeased(
   parts: OpenPageParts,
   columns: readonly Opening[],
-  groups: readonly CellGroup<Opening>[],
+  groups: readonly Group[],
   keys: readonly LeasedOrRefused[],
-): readonly OpenedColumn[] {
+): Ready<readonly OpenedColumn[]> {
+  let opened: Ready<void>;
   try {
     parts.assertOpen();
-    groups.forEach((group, i) => {
-      const key = keys[i]!;
-      if (key instanceof HeldKey) openCells(key.key, group);
-      else if (key === REFUSED) refuseCells(group);
-      else failCells(group, key);
-    });
-    for (const { count, failures } of columns) {
-      const failed = failures?.size ?? 0;
-      parts.opened(count - failed, failed);
-    }
-    return columns;
-  } finally {
-    for (const key of keys) if (key instanceof HeldKey) key.release();
+    opened = eachInSlices(piecesOf(groups, keys), openPiece);
+  } catch (error) {
+    releaseAll(keys);
+    throw error;
   }
+  if (opened instanceof Promise)
+    return opened.finally(() => releaseAll(keys)).then(() => counted(parts, columns));
+  releaseAll(keys);
+  return counted(parts, columns);
+}
+
+function piecesOf(groups: readonly Group[], keys: readonly LeasedOrRefused[]): readonly Piece[] {
+  return groups.flatMap((group, i) => splitGroup(group).map((piece) => ({ group: piece, key: keys[i]! })));
+}
+
+function openPiece({ group, key }: Piece): void {
+  if (key instanceof HeldKey) openCells(key.key, group);
+  else if (key === REFUSED) refuseCells(group);
+  else failCells(group, key);
+}
+
+function releaseAll(keys: readonly LeasedOrRefused[]): void {
+  for (const key of keys) if (key instanceof HeldKey) key.release();
+}
+
+function counted(parts: OpenPageParts, columns: readonly Opening[]): readonly OpenedColumn[] {
+  for (const { count, failures } of columns) {
+    const failed = failures?.size ?? 0;
+    parts.opened(count - failed, failed);
+  }
+  return columns;
 }

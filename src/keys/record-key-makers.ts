@@ -4,6 +4,7 @@ import { sealSession } from '../cell/session-key.js';
 import type { Clock, EnvelopeKey } from './ports.js';
 import type { PublicKeyPool } from './public-key-pool.js';
 import type { MadeKey } from './record-keys.js';
+import { inSlices } from './slices.js';
 import { answerOf } from './source-calls.js';
 
 /** One call of the key source a key. */
@@ -19,11 +20,11 @@ export function envelopeKeyMaker(
   };
 }
 
-/** About 0.3 ms a key, and no I/O: the public keys are here. */
+/** About 0.3 ms a key, and no I/O: the public keys are here. Many keys do not block the event loop. */
 export function sessionKeyMaker(owner: KeyOwner, pool: PublicKeyPool): () => Promise<MadeKey> {
-  return () =>
-    Promise.resolve().then(() => {
-      const { key: publicKey, sealUntil } = pool.draw();
-      return { key: sealSession(publicKey, owner), sealUntil };
-    });
+  const make = (): MadeKey => {
+    const { key: publicKey, sealUntil } = pool.draw();
+    return { key: sealSession(publicKey, owner), sealUntil };
+  };
+  return async () => inSlices(make);
 }

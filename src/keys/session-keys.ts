@@ -14,6 +14,7 @@ import type { Policy } from './policy.js';
 import type { Clock } from './ports.js';
 import { whenReady, type Ready } from './ready.js';
 import { refusals } from './refusals.js';
+import { inSlices } from './slices.js';
 
 /** For how long a header that does not open is known as such, in ms; it will not open later either. */
 const REFUSED_MS = 600_000;
@@ -60,7 +61,9 @@ export class SessionKeys {
       if (before >= limit) return tooMany(session, limit);
       asked.set(purpose, before + 1);
       const leased = this.#options.privateKeys.lease(purpose, session.fingerprint);
-      return whenReady(leased, (key) => (key instanceof HeldKey ? this.#open(session, name, key) : key));
+      return whenReady(leased, (key) =>
+        key instanceof HeldKey ? inSlices(() => this.#open(session, name, key)) : key,
+      );
     };
   }
 
