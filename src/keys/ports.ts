@@ -111,8 +111,13 @@ export interface KekProvider {
    * @throws as `start`.
    */
   startReadOnly(purposes: readonly string[], emit: (event: FieldSealEvent) => void): Promise<void>;
-  /** Names of the KEKs that may wrap new keys of the purpose; at least one, unless started read-only. */
+  /**
+   * Names of the KEKs that may wrap new keys of the purpose, without those that did not answer lately while others do; at
+   * least one, unless started read-only.
+   */
   keks(purpose: string): readonly string[];
+  /** Configured names of KEKs of the purpose that have not answered yet. Absent where there can be none. */
+  missingKeks?(purpose: string): readonly string[];
   /** Names of the KEKs that may unwrap: those of `keks` and the retired ones. */
   openKeks(purpose: string): readonly string[];
   /** Makes a root under one KEK. One KMS call, retried where a retry can help. */

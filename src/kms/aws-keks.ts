@@ -14,31 +14,79 @@ export interface PurposeKeks {
   readonly wrapping: readonly string[];
   /** May unwrap: the wrapping ones and the retired ones. */
   readonly unwrapping: ReadonlySet<string>;
+  /** Names of KEKs that have not answered yet. */
+  readonly missing: readonly string[];
 }
+
+type Emit = (event: FieldSealEvent) => void;
 
 /** What a KEK must be. AWS's words; SYMMETRIC_DEFAULT is AES-256-GCM. */
 const REQUIRED = { KeySpec: 'SYMMETRIC_DEFAULT', KeyUsage: 'ENCRYPT_DECRYPT' } as const;
 
 /**
- * One DescribeKey per configured KEK. A retired KEK that is gone gives a warning: the other KEKs still open.
+ * Describes each KEK once, however many purposes have it, and tells once of those that do not answer or will go.
+ * `isStart`: a KEK of `keks` that is not enabled is a mistake in the configuration; later it is an alarm.
+ */
+export class KekLook {
+  readonly #calls: AwsCalls;
+  readonly #emit: Emit;
+  readonly isStart: boolean;
+  readonly #described = new Map<string, Promise<Outcome<ResolvedKek>>>();
+
+  constructor(calls: AwsCalls, emit: Emit, isStart: boolean) {
+    this.#calls = calls;
+    this.#emit = emit;
+    this.isStart = isStart;
+  }
+
+  /** @throws KmsError `ERR_KMS_KEK_UNUSABLE` for a key that is no KEK. */
+  describe(name: string): Promise<Outcome<ResolvedKek>> {
+    let described = this.#described.get(name);
+    if (described === undefined) {
+      described = this.#describe(name);
+      this.#described.set(name, described);
+    }
+    return described;
+  }
+
+  async #describe(name: string): Promise<Outcome<ResolvedKek>> {
+    const outcome = await describe(this.#calls, name);
+    if ('error' in outcome) this.#tell(name, outcome.error);
+    else if (outcome.answer.state !== 'Enabled') this.#emit(goneSoon(name, outcome.answer));
+    return outcome;
+  }
+
+  #tell(name: string, error: KmsError): void {
+    const { code, message, retryable } = error;
+    if (retryable) this.#emit(silentKek(name, error));
+    else if (code === 'ERR_KMS_KEK_UNUSABLE') this.#emit({ type: 'warning', code, message });
+  }
+}
+
+/**
+ * The KEKs of a purpose, without those that do not answer now while one of `keks` does; an ARN is taken at its word for
+ * unwrapping. One DescribeKey per KEK. A retired KEK that is gone gives a warning: the other KEKs still open.
  * @throws ConfigError `ERR_CONFIG_OPTION` when the purpose has no KEK; KmsError.
  */
 export async function resolveKeks(
-  calls: AwsCalls,
+  look: KekLook,
   settings: AwsKmsSettings,
   purpose: string,
-  emit: (event: FieldSealEvent) => void,
 ): Promise<PurposeKeks> {
-  const names = namesOf(settings, purpose);
-  const [wrapping, retired] = await Promise.all([
-    Promise.all(names.map((name) => resolveWrapping(calls, name, purpose))),
-    Promise.all(
-      (settings.openKeks.get(purpose) ?? []).map((name) => resolveRetired(calls, name, purpose, emit)),
-    ),
+  const [current, retired] = await Promise.all([
+    lookAt(look, namesOf(settings, purpose)),
+    lookAt(look, settings.openKeks.get(purpose) ?? []),
   ]);
+  const wrapping = enabled(current.answered, look, purpose);
+  refuseFinal(current.failed);
+  refuseFinal(retired.failed.filter(({ error }) => error.code !== 'ERR_KMS_KEK_UNUSABLE'));
+  if (wrapping.length === 0 && current.failed[0] !== undefined) throw current.failed[0].error;
+  const failed = [...current.failed, ...retired.failed].filter(({ error }) => error.retryable);
+  const answered = [...current.answered, ...retired.answered].map(({ arn }) => arn);
   return {
     wrapping: [...new Set(wrapping)],
-    unwrapping: new Set([...wrapping, ...retired.filter((arn) => arn !== undefined)]),
+    unwrapping: new Set([...answered, ...failed.map(({ name }) => name).filter(isKeyArn)]),
+    missing: failed.map(({ name }) => name),
   };
 }
 
@@ -48,16 +96,21 @@ export async function resolveKeks(
  * @throws ConfigError `ERR_CONFIG_OPTION` when the purpose has no KEK; KmsError for a name that has to be resolved.
  */
 export async function resolveReadOnly(
-  calls: AwsCalls,
+  look: KekLook,
   settings: AwsKmsSettings,
   purpose: string,
-  emit: (event: FieldSealEvent) => void,
 ): Promise<PurposeKeks> {
   const names = [...namesOf(settings, purpose), ...(settings.openKeks.get(purpose) ?? [])];
-  const arns = await Promise.all(
-    names.map(async (name) => (isKeyArn(name) ? name : resolveRetired(calls, name, purpose, emit))),
+  const arns = names.filter(isKeyArn);
+  const { answered, failed } = await lookAt(
+    look,
+    names.filter((name) => !isKeyArn(name)),
   );
-  return { wrapping: [], unwrapping: new Set(arns.filter((arn) => arn !== undefined)) };
+  refuseFinal(failed.filter(({ error }) => error.code !== 'ERR_KMS_KEK_UNUSABLE'));
+  const unwrapping = new Set([...arns, ...answered.map(({ arn }) => arn)]);
+  const silent = failed.filter(({ error }) => error.retryable);
+  if (unwrapping.size === 0 && silent[0] !== undefined) throw silent[0].error;
+  return { wrapping: [], unwrapping, missing: silent.map(({ name }) => name) };
 }
 
 /** @throws ConfigError `ERR_CONFIG_OPTION` when the purpose has no KEK. */
@@ -71,41 +124,69 @@ export function namesOf(settings: AwsKmsSettings, purpose: string): readonly str
   );
 }
 
-async function resolveWrapping(calls: AwsCalls, name: string, purpose: string): Promise<string> {
-  const outcome = await describe(calls, name, purpose);
-  if ('error' in outcome) throw outcome.error;
-  if (outcome.answer.state !== 'Enabled') {
-    throw new KmsError(
-      'ERR_KMS_KEK_UNUSABLE',
-      `${name} for purpose "${purpose}": expected key state Enabled, got ${outcome.answer.state}; enable the KEK, or move it from awsKms.keks to awsKms.openKeks.`,
-    );
-  }
-  return outcome.answer.arn;
+interface Looked {
+  readonly answered: readonly (ResolvedKek & { readonly name: string })[];
+  readonly failed: readonly { readonly name: string; readonly error: KmsError }[];
 }
 
-async function resolveRetired(
-  calls: AwsCalls,
-  name: string,
-  purpose: string,
-  emit: (event: FieldSealEvent) => void,
-): Promise<string | undefined> {
-  const outcome = await describe(calls, name, purpose);
-  if ('answer' in outcome) return outcome.answer.arn;
-  if (outcome.error.code !== 'ERR_KMS_KEK_UNUSABLE') throw outcome.error;
-  emit({ type: 'warning', code: outcome.error.code, message: outcome.error.message });
-  return undefined;
+async function lookAt(look: KekLook, names: readonly string[]): Promise<Looked> {
+  const outcomes = await Promise.all(
+    names.map(async (name) => ({ name, outcome: await look.describe(name) })),
+  );
+  return {
+    answered: outcomes.flatMap(({ name, outcome }) =>
+      'answer' in outcome ? [{ name, ...outcome.answer }] : [],
+    ),
+    failed: outcomes.flatMap(({ name, outcome }) =>
+      'error' in outcome ? [{ name, error: outcome.error }] : [],
+    ),
+  };
+}
+
+function enabled(answered: Looked['answered'], { isStart }: KekLook, purpose: string): readonly string[] {
+  const other = answered.find(({ state }) => state !== 'Enabled');
+  if (other !== undefined && isStart) {
+    throw new KmsError(
+      'ERR_KMS_KEK_UNUSABLE',
+      `${other.name} for purpose "${purpose}": expected key state Enabled, got ${other.state}; enable the KEK, or move it from awsKms.keks to awsKms.openKeks.`,
+    );
+  }
+  return answered.filter(({ state }) => state === 'Enabled').map(({ arn }) => arn);
+}
+
+function refuseFinal(failed: Looked['failed']): void {
+  const final = failed.find(({ error }) => !error.retryable);
+  if (final !== undefined) throw final.error;
+}
+
+/** The alarm of a KEK whose KMS does not answer. */
+export function silentKek(name: string, { code, message }: KmsError): FieldSealEvent {
+  const what = `${name} does not answer: nothing new is put under it, and what it wraps cannot be unwrapped, until it does; it is asked again every minute.`;
+  return { type: 'alarm', code, message: `${what} ${message}` };
+}
+
+function goneSoon(name: string, { arn, state, deletion }: ResolvedKek): FieldSealEvent {
+  const when = deletion === undefined ? '' : ` (on ${deletion.toISOString()})`;
+  const advice =
+    state === 'PendingDeletion'
+      ? 'every key under it, and every cell under those, is lost when it is deleted: cancel the deletion now (kms:CancelKeyDeletion, kms:EnableKey)'
+      : 'keys under it cannot be unwrapped; enable it';
+  const message = `KEK ${name} (${arn}): expected key state Enabled, got ${state}${when}; ${advice}.`;
+  return { type: 'alarm', code: 'ERR_KMS_KEK_UNUSABLE', message };
 }
 
 interface ResolvedKek {
   readonly arn: string;
   readonly state: string;
+  /** When it will be deleted. */
+  readonly deletion: Date | undefined;
 }
 
-async function describe(calls: AwsCalls, name: string, purpose: string): Promise<Outcome<ResolvedKek>> {
+async function describe(calls: AwsCalls, name: string): Promise<Outcome<ResolvedKek>> {
   const call: AwsCall<{ readonly KeyMetadata?: KeyMetadata | undefined }> = {
     operation: 'DescribeKey',
     kek: name,
-    reason: `purpose "${purpose}"`,
+    reason: 'the purposes that have it in awsKms',
     advice: {
       ERR_KMS_DENIED:
         'check the credentials, the key policy and the IAM policy of this process; one that only reads needs no ' +
@@ -115,15 +196,21 @@ async function describe(calls: AwsCalls, name: string, purpose: string): Promise
   };
   const outcome = await calls.make(call);
   if ('error' in outcome) return outcome;
-  const { Arn: arn, KeyState: state, KeySpec, KeyUsage } = outcome.answer.KeyMetadata ?? {};
+  const {
+    Arn: arn,
+    KeyState: state,
+    KeySpec,
+    KeyUsage,
+    DeletionDate: deletion,
+  } = outcome.answer.KeyMetadata ?? {};
   if (arn === undefined || !isKeyArn(arn) || state === undefined) {
     return calls.fail(BAD_ANSWER, call, 'expected KeyMetadata with a key ARN and a state, got none');
   }
   if (KeySpec !== REQUIRED.KeySpec || KeyUsage !== REQUIRED.KeyUsage) {
     throw new KmsError(
       'ERR_KMS_KEK_UNUSABLE',
-      `${name} for purpose "${purpose}": expected a ${REQUIRED.KeySpec} key for ${REQUIRED.KeyUsage}, got ${KeySpec ?? 'no spec'} for ${KeyUsage ?? 'no usage'}; name another key in awsKms.keks.`,
+      `${name}: expected a ${REQUIRED.KeySpec} key for ${REQUIRED.KeyUsage}, got ${KeySpec ?? 'no spec'} for ${KeyUsage ?? 'no usage'}; name another key in awsKms.keks.`,
     );
   }
-  return { answer: { arn, state } };
+  return { answer: { arn, state, deletion } };
 }

@@ -1,7 +1,9 @@
 /** KEKs in AWS KMS, spoken to with the AWS SDK. */
-import { ConfigError, KmsError } from '../errors.js';
+import { ConfigError, isFieldSealError, KmsError } from '../errors.js';
+import { systemClock } from '../keys/clock.js';
 import type { FieldSealEvent } from '../keys/events.js';
 import type {
+  Clock,
   EnvelopeRoot,
   GeneratedPair,
   GeneratedRoot,
@@ -17,12 +19,14 @@ import { PAIR_SIZE, ROOT_SIZE } from './aws-answers.js';
 import type { KeySize } from './aws-answers.js';
 import { answerOf, AwsCalls, loadAwsSdk } from './aws-calls.js';
 import { generateDataKey } from './aws-data-keys.js';
-import { resolveKeks, resolveReadOnly } from './aws-keks.js';
+import { KekLook, resolveKeks, resolveReadOnly } from './aws-keks.js';
 import type { PurposeKeks } from './aws-keks.js';
 import { parseAwsKmsOptions } from './aws-options.js';
 import type { AwsKmsOptions, AwsKmsSettings } from './aws-options.js';
 import { notDenied } from './aws-privileges.js';
 import { AwsWraps } from './aws-wraps.js';
+import { KekWatch } from './kek-watch.js';
+import { SilentKeks } from './silent-keks.js';
 import { resolveWriteOnly } from './aws-write-only.js';
 import { arnOf } from './mac-keys.js';
 import { envelopeContext } from './wrap-context.js';
@@ -36,55 +40,70 @@ export type { AwsCredentials, AwsKmsOptions } from './aws-options.js';
  * (and kms:GenerateDataKeyPairWithoutPlaintext for key pairs), and to open kms:Decrypt; started write-only
  * kms:GenerateDataKey alone; for each key of `macKeys` kms:GenerateMac. The SDK decodes answers through strings, which nobody can wipe; everything after that is
  * wiped.
+ *
+ * A process starts with the KEKs that answer, at least one of `keks` for each purpose, and an alarm for each other one, which
+ * is asked again every minute. Once a day all are looked at again: a KEK that is disabled or pending deletion is an alarm.
+ * @param clock Fires these looks; replaced in tests.
  * @throws ConfigError `ERR_CONFIG_OPTION`.
  */
-export function awsKms(options: AwsKmsOptions): KekProvider {
-  return new AwsKms(parseAwsKmsOptions(options));
+export function awsKms(options: AwsKmsOptions, clock: Clock = systemClock): KekProvider {
+  return new AwsKms(parseAwsKmsOptions(options), clock);
 }
+
+type Emit = (event: FieldSealEvent) => void;
+
+type Resolver = (isStart: boolean) => (purpose: string) => Promise<PurposeKeks>;
 
 class AwsKms implements KekProvider {
   readonly #settings: AwsKmsSettings;
+  readonly #clock: Clock;
+  readonly #silent = new SilentKeks();
+  #watch: KekWatch | undefined;
   readonly #keks = new Map<string, PurposeKeks>();
   #calls: AwsCalls | undefined;
   /** Not there in a process that was started write-only. */
   #wraps: AwsWraps | undefined;
   #closed = false;
 
-  constructor(settings: AwsKmsSettings) {
+  constructor(settings: AwsKmsSettings, clock: Clock) {
     this.#settings = settings;
+    this.#clock = clock;
   }
 
-  async start(purposes: readonly string[], emit: (event: FieldSealEvent) => void): Promise<void> {
+  async start(purposes: readonly string[], emit: Emit): Promise<void> {
     const calls = await this.#connect(emit);
     this.#wraps = new AwsWraps(calls, this.#settings.parallelUnwraps);
-    await Promise.all(
-      purposes.map(async (purpose) => {
-        this.#keks.set(purpose, await resolveKeks(calls, this.#settings, purpose, emit));
-      }),
-    );
+    await this.#watchKeks(purposes, emit, (isStart) => {
+      const look = new KekLook(calls, emit, isStart);
+      return (purpose) => resolveKeks(look, this.#settings, purpose);
+    });
   }
 
-  async startWriteOnly(scopes: readonly KeyScope[], emit: (event: FieldSealEvent) => void): Promise<void> {
+  async startWriteOnly(scopes: readonly KeyScope[], emit: Emit): Promise<void> {
     const calls = await this.#connect(emit);
-    await Promise.all(
-      scopes.map(async (scope) => {
-        this.#keks.set(scope.purpose, await resolveWriteOnly(calls, this.#settings, scope));
-      }),
+    const byPurpose = new Map(scopes.map((scope) => [scope.purpose, scope]));
+    await this.#watchKeks(
+      [...byPurpose.keys()],
+      emit,
+      () => (purpose) => resolveWriteOnly(calls, this.#settings, byPurpose.get(purpose)!, emit),
     );
   }
 
-  async startReadOnly(purposes: readonly string[], emit: (event: FieldSealEvent) => void): Promise<void> {
+  async startReadOnly(purposes: readonly string[], emit: Emit): Promise<void> {
     const calls = await this.#connect(emit);
     this.#wraps = new AwsWraps(calls, this.#settings.parallelUnwraps);
-    await Promise.all(
-      purposes.map(async (purpose) => {
-        this.#keks.set(purpose, await resolveReadOnly(calls, this.#settings, purpose, emit));
-      }),
-    );
+    await this.#watchKeks(purposes, emit, (isStart) => {
+      const look = new KekLook(calls, emit, isStart);
+      return (purpose) => resolveReadOnly(look, this.#settings, purpose);
+    });
   }
 
   keks(purpose: string): readonly string[] {
-    return this.#keksOf(purpose).wrapping;
+    return this.#silent.answering(this.#keksOf(purpose).wrapping);
+  }
+
+  missingKeks(purpose: string): readonly string[] {
+    return this.#keksOf(purpose).missing;
   }
 
   openKeks(purpose: string): readonly string[] {
@@ -94,7 +113,7 @@ class AwsKms implements KekProvider {
   async generate(kek: string, context: WrapContext): Promise<GeneratedRoot> {
     const wraps = this.#wrapsOf(context.purpose);
     this.#checkWrapping(kek, context.purpose);
-    return wraps.generate(kek, context);
+    return this.#heard(kek, wraps.generate(kek, context));
   }
 
   unwrap(wraps: readonly Wrap[], context: Omit<WrapContext, 'wrapId'>): Promise<Buffer> {
@@ -103,8 +122,8 @@ class AwsKms implements KekProvider {
 
   async generateEnvelope(kek: string, scope: KeyScope): Promise<EnvelopeRoot> {
     this.#checkWrapping(kek, scope.purpose);
-    const outcome = await generateDataKey(this.#started(), kek, envelopeContext(scope));
-    const { root, wrapped } = answerOf(outcome);
+    const making = generateDataKey(this.#started(), kek, envelopeContext(scope)).then(answerOf);
+    const { root, wrapped } = await this.#heard(kek, making);
     return { root, kek, wrapped };
   }
 
@@ -117,7 +136,7 @@ class AwsKms implements KekProvider {
   async generatePair(kek: string, context: WrapContext): Promise<GeneratedPair> {
     const wraps = this.#wrapsOf(context.purpose);
     this.#checkWrapping(kek, context.purpose);
-    return wraps.generatePair(kek, context);
+    return this.#heard(kek, wraps.generatePair(kek, context));
   }
 
   unwrapPair(wraps: readonly Wrap[], context: Omit<WrapContext, 'wrapId'>): Promise<Buffer> {
@@ -141,6 +160,7 @@ class AwsKms implements KekProvider {
 
   close(): Promise<void> {
     this.#closed = true;
+    this.#watch?.stop();
     this.#calls?.close();
     return Promise.resolve();
   }
@@ -150,6 +170,53 @@ class AwsKms implements KekProvider {
     if (this.#closed) throw closed();
     this.#calls = new AwsCalls(this.#settings, sdk, emit);
     return this.#calls;
+  }
+
+  /** Looks at the KEKs of all purposes, now and again later. `resolver` makes one look, at which each KEK is asked once. */
+  async #watchKeks(purposes: readonly string[], emit: Emit, resolver: Resolver): Promise<void> {
+    await this.#lookAt(purposes, resolver(true));
+    this.#watch = new KekWatch(this.#clock, async () => {
+      const resolve = resolver(false);
+      try {
+        await this.#lookAt(purposes, resolve);
+      } catch (error) {
+        // What was known stays in use; every wrap goes by what its own KEK answers.
+        if (isFieldSealError(error) && !this.#closed)
+          emit({ type: 'alarm', code: error.code, message: error.message });
+      }
+      return this.#haveAllAnswered();
+    });
+    this.#watch.wait(this.#haveAllAnswered());
+  }
+
+  async #lookAt(
+    purposes: readonly string[],
+    resolve: (purpose: string) => Promise<PurposeKeks>,
+  ): Promise<void> {
+    await Promise.all(
+      purposes.map(async (purpose) => {
+        const found = await resolve(purpose);
+        const known = this.#keks.get(purpose);
+        const unwrapping = new Set([...(known?.unwrapping ?? []), ...found.unwrapping]);
+        // One KEK that has stopped to wrap is better than none to name in errors.
+        const wrapping = found.wrapping.length > 0 ? found.wrapping : (known?.wrapping ?? []);
+        this.#keks.set(purpose, { wrapping, unwrapping, missing: found.missing });
+      }),
+    );
+  }
+
+  #haveAllAnswered(): boolean {
+    return [...this.#keks.values()].every(({ missing }) => missing.length === 0);
+  }
+
+  /** Remembers a KEK that did not answer, so that the next key goes under another one. */
+  async #heard<T>(kek: string, answer: Promise<T>): Promise<T> {
+    try {
+      return await answer;
+    } catch (error) {
+      if (isFieldSealError(error) && error.retryable) this.#silent.note(kek);
+      throw error;
+    }
   }
 
   async #unwrapFirst(
@@ -182,9 +249,12 @@ class AwsKms implements KekProvider {
   }
 
   #checkUnwrapping(keks: readonly string[], purpose: string): void {
-    const { unwrapping } = this.#keksOf(purpose);
+    const { unwrapping, missing } = this.#keksOf(purpose);
     const foreign = keks.find((kek) => !unwrapping.has(kek));
-    if (foreign !== undefined) throw notConfigured(foreign, purpose, 'keks and openKeks');
+    if (foreign === undefined) return;
+    throw missing.length > 0
+      ? notAnswered(missing, purpose)
+      : notConfigured(foreign, purpose, 'keks and openKeks');
   }
 
   #keksOf(purpose: string): PurposeKeks {
@@ -203,6 +273,14 @@ function notConfigured(kek: string, purpose: string, list: string): KmsError {
   return new KmsError(
     'ERR_KMS_KEK_NOT_CONFIGURED',
     `Purpose "${purpose}": expected a KEK of awsKms ${list}, got ${got}; a wrap may only name configured KEKs.`,
+  );
+}
+
+/** The name that a KEK has in wraps is not known before it has answered. */
+function notAnswered(missing: readonly string[], purpose: string): KmsError {
+  return new KmsError(
+    'ERR_KMS_UNAVAILABLE',
+    `Purpose "${purpose}": ${missing.join(', ')} did not answer yet, and may be the KEK of this wrap; name KEKs by ARN, or wait for it.`,
   );
 }
 

@@ -1,17 +1,31 @@
 /** Data keys of envelope cells at the KMS: made for writers, unwrapped for readers. */
 import { kekRefOf } from '../cell/delivery-header.js';
-import { KmsError } from '../errors.js';
+import { isFieldSealError, KmsError } from '../errors.js';
 import type { EnvelopeKey, KekProvider, KeyScope, RandomBelow } from '../keys/ports.js';
 
-/** Under one of the KEKs at random: no single KEK opens all that is written. One KMS call. @throws KmsError. */
+/**
+ * Under one of the KEKs at random: no single KEK opens all that is written. One KMS call, one more for each KEK that does
+ * not answer. @throws KmsError of the first.
+ */
 export async function makeEnvelopeKey(
   kms: KekProvider,
   scope: KeyScope,
   randomBelow: RandomBelow,
 ): Promise<EnvelopeKey> {
-  const keks = kms.keks(scope.purpose);
-  const { root, kek, wrapped } = await kms.generateEnvelope(keks[randomBelow(keks.length)]!, scope);
-  return { root, wrapped, kekRef: kekRefOf(kek) };
+  let keks = kms.keks(scope.purpose);
+  let failure: unknown;
+  while (keks.length > 0) {
+    const chosen = keks[randomBelow(keks.length)]!;
+    try {
+      const { root, kek, wrapped } = await kms.generateEnvelope(chosen, scope);
+      return { root, wrapped, kekRef: kekRefOf(kek) };
+    } catch (error) {
+      failure ??= error;
+      if (!isFieldSealError(error) || !error.retryable) break;
+      keks = keks.filter((kek) => kek !== chosen);
+    }
+  }
+  throw failure;
 }
 
 /**

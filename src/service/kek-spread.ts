@@ -2,7 +2,7 @@
 import { ConfigError } from '../errors.js';
 import type { FieldSealEvent } from '../keys/events.js';
 import type { Policy } from '../keys/policy.js';
-import type { KeyRecord, RandomBelow } from '../keys/ports.js';
+import type { KekProvider, KeyRecord, RandomBelow } from '../keys/ports.js';
 import { isCellKey } from './clockwork.js';
 
 /** Replicas of a multi-region key share its id and its material: AWS KMS Developer Guide, "Multi-Region keys". */
@@ -12,6 +12,14 @@ const MULTI_REGION_ARN = /^arn:[^:]+:kms:[^:]*:([^:]*):key\/(mrk-.+)$/;
 export function kekIdentity(kek: string): string {
   const replica = MULTI_REGION_ARN.exec(kek);
   return replica === null ? kek : `${replica[1]}/${replica[2]}`;
+}
+
+/** The KEKs of `keks`; one that does not answer today is among them: it must not keep a process from starting. */
+export function configuredKeks(
+  kms: Pick<KekProvider, 'keks' | 'missingKeks'>,
+  purpose: string,
+): readonly string[] {
+  return [...kms.keks(purpose), ...(kms.missingKeks?.(purpose) ?? [])];
 }
 
 /**

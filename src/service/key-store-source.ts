@@ -22,7 +22,7 @@ import { CountedUsage } from './counted-usage.js';
 import { makeEnvelopeKey, openEnvelopeKey } from './envelopes.js';
 import { publicHalves, unwrapChosen } from './hand-out.js';
 import { indexMac } from './index-macs.js';
-import { checkConfiguredKeks } from './kek-spread.js';
+import { checkConfiguredKeks, configuredKeks } from './kek-spread.js';
 import { loadIndexKeys, loadKeys } from './load-keys.js';
 import { readMoment } from './moment.js';
 import { notStored } from './not-stored.js';
@@ -216,7 +216,7 @@ class KeyStoreSource implements PublishingKeySource {
     const { kms, manage } = this.#options;
     for (const policy of context.policies.values()) {
       if (policy.delivery !== 'envelope' || (manage && keepsKeys(policy))) continue;
-      checkConfiguredKeks(policy, kms.keks(policy.purpose), (event) => {
+      checkConfiguredKeks(policy, configuredKeks(kms, policy.purpose), (event) => {
         context.emit(event);
       });
     }

@@ -16,7 +16,7 @@ import type {
 } from '../keys/ports.js';
 import { makeEnvelopeKey, openEnvelopeKey } from './envelopes.js';
 import { indexMac } from './index-macs.js';
-import { checkConfiguredKeks } from './kek-spread.js';
+import { checkConfiguredKeks, configuredKeks } from './kek-spread.js';
 import { notStored } from './not-stored.js';
 import { StartedOnce } from './started-once.js';
 
@@ -84,7 +84,7 @@ class KmsSource implements KeySource {
     );
     if (context.access === 'read-only') return;
     for (const policy of context.policies.values()) {
-      checkConfiguredKeks(policy, this.#kms.keks(policy.purpose), (event) => {
+      checkConfiguredKeks(policy, configuredKeks(this.#kms, policy.purpose), (event) => {
         context.emit(event);
       });
     }

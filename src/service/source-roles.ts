@@ -7,7 +7,7 @@ import { ConfigError, type FieldSealError, StoreError } from '../errors.js';
 import type { CellKeyKind, KeyRecord, KeyUsage } from '../keys/ports.js';
 import { endOf, isCellKey } from './clockwork.js';
 import { chooseKeys } from './hand-out.js';
-import { checkConfiguredKeks, chooseKeks } from './kek-spread.js';
+import { checkConfiguredKeks, configuredKeks, chooseKeks } from './kek-spread.js';
 import { makeStoreKey } from './key-maker.js';
 import { nameOf, type ScopeDesk } from './scope-desk.js';
 import type { LockedRows } from './locked-rows.js';
@@ -27,7 +27,7 @@ export interface SourceRole {
 export function keyServiceRole(desk: ScopeDesk): SourceRole {
   return {
     async open() {
-      checkConfiguredKeks(desk.policy, desk.kms.keks(desk.scope.purpose), desk.emit);
+      checkConfiguredKeks(desk.policy, configuredKeks(desk.kms, desk.policy.purpose), desk.emit);
       const storeKey = await findStoreKey(desk, desk.store);
       return storeKey === undefined ? firstStart(desk) : resume(desk, storeKey);
     },

@@ -41,6 +41,8 @@ class Tick {
   readonly #rows: LockedRows;
   readonly #now: number;
   readonly #unproven = new Set<string>();
+  /** KEKs that did not answer in this tick. */
+  readonly #silent = new Set<string>();
   readonly failures: FieldSealError[] = [];
 
   constructor(desk: ScopeDesk, rows: LockedRows, now: number) {
@@ -49,7 +51,7 @@ class Tick {
     this.#now = now;
   }
 
-  /** Performs the tasks that are due; false when there were none, or when the KMS is out of reach: it is not asked again under the lock. */
+  /** Performs the tasks that are due; false when there were none, or when no KEK answers: none is asked again under the lock. */
   async round(): Promise<boolean> {
     const tasks = planTasks({
       now: this.#now,
@@ -63,7 +65,7 @@ class Tick {
     await this.#makeAhead(select(tasks, 'make-data').length, makeDataKey);
     await this.#makeAhead(select(tasks, 'make-pair').length, makePair);
     await this.#makeIndex(select(tasks, 'make-index'));
-    return tasks.length > 0 && !this.failures.some(isPassingTrouble);
+    return tasks.length > 0 && this.#answeringKeks().length > 0;
   }
 
   /** Several KEKs are configured, and yet one of them could open every key. */
@@ -89,7 +91,13 @@ class Tick {
       const proof = proofs[i]!;
       if (proof.status === 'rejected') {
         this.#unproven.add(key.fingerprint);
-        this.#failed(proof.reason, 'a FUTURE key could not be proven and was not promoted', key.fingerprint);
+        const keks = key.wraps.map(({ kek }) => kek);
+        this.#failed(
+          proof.reason,
+          keks,
+          'a FUTURE key could not be proven and was not promoted',
+          key.fingerprint,
+        );
         continue;
       }
       const dates = { activates: new Date(this.#now), retires: new Date(retires) };
@@ -97,24 +105,32 @@ class Tick {
     }
   }
 
-  /** A KEK that refuses is left out for the rest, so that a disabled one does not stop the making of keys. */
+  /** A KEK that refuses or does not answer is left out for the rest, so that it does not stop the making of keys. */
   async #makeAhead(count: number, make: MakeAhead): Promise<void> {
     const { kms, scope, randomBelow } = this.#desk;
-    let keks = kms.keks(scope.purpose);
+    let keks = this.#answeringKeks();
     let missing = count;
-    while (missing > 0 && keks.length > 0 && !this.failures.some(isPassingTrouble)) {
+    while (missing > 0 && keks.length > 0) {
       const chosen = chooseKeks(missing, keks, this.#rows.keys, randomBelow);
-      const refused = await this.#insertMade(chosen, 'made ahead', (kek) =>
+      const asked = chosen.map((kek) => ({ kek }));
+      const refused = await this.#insertMade(asked, 'made ahead', ({ kek }) =>
         make(kms, kek, scope, new Date(this.#now)),
       );
       missing = refused.length;
-      keks = keks.filter((kek) => !refused.includes(kek));
+      keks = keks.filter((name) => !refused.some(({ kek }) => kek === name));
     }
+  }
+
+  #answeringKeks(): readonly string[] {
+    const { kms, scope } = this.#desk;
+    return kms.keks(scope.purpose).filter((kek) => !this.#silent.has(kek));
   }
 
   async #makeIndex(tasks: readonly TaskOf<'make-index'>[]): Promise<void> {
     const { kms, scope, randomBelow } = this.#desk;
-    const keks = chooseKeks(tasks.length, kms.keks(scope.purpose), this.#rows.keys, randomBelow);
+    const answering = this.#answeringKeks();
+    if (answering.length === 0) return;
+    const keks = chooseKeks(tasks.length, answering, this.#rows.keys, randomBelow);
     const missing = tasks.map(({ version }, i) => ({ version, kek: keks[i]! }));
     await this.#insertMade(missing, 'the policy names this version', ({ version, kek }) =>
       makeIndexKey(kms, kek, scope, version, new Date(this.#now)),
@@ -122,15 +138,15 @@ class Tick {
   }
 
   /** Inserts what could be made, and returns the items for which the KMS failed. */
-  async #insertMade<Item>(
+  async #insertMade<Item extends { readonly kek: string }>(
     items: readonly Item[],
     why: string,
     makeOne: (item: Item) => Promise<NewRow>,
   ): Promise<readonly Item[]> {
     const made = await settleAll(items, makeOne);
-    for (const result of made) {
+    for (const [i, result] of made.entries()) {
       if (result.status === 'fulfilled') await this.#rows.insert(result.value, this.#by(why));
-      else this.#failed(result.reason, 'a key could not be made');
+      else this.#failed(result.reason, [items[i]!.kek], 'a key could not be made');
     }
     return items.filter((_, i) => made[i]!.status === 'rejected');
   }
@@ -146,9 +162,10 @@ class Tick {
     return { at: new Date(this.#now), who: this.#desk.actor, why };
   }
 
-  #failed(reason: unknown, what: string, fingerprint?: string): void {
+  #failed(reason: unknown, keks: readonly string[], what: string, fingerprint?: string): void {
     const error = codedError(reason);
     this.failures.push(error);
+    if (isPassingTrouble(error)) for (const kek of keks) this.#silent.add(kek);
     const message = `${nameOf(this.#desk.scope)}: ${what}. ${error.message}`;
     this.#desk.emit({
       type: 'alarm',
