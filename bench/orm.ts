@@ -6,6 +6,7 @@
  */
 import { readFileSync } from 'node:fs';
 import process from 'node:process';
+import type { ObjectLiteral } from 'typeorm';
 import { multiplyRows, peakRssMb, runAsChild } from './orm/memory.js';
 import { profileTo } from './orm/profile.js';
 import { openTables, PAGE_KEYS, POOL_KEYS, type Table, type Way } from './orm/tables.js';
@@ -38,6 +39,8 @@ const LIMITS: Readonly<Record<string, number>> = {
   find10k: 1.5,
   resave10k: 1.3,
   findOne: 1.2,
+  findByIndex: 1.2,
+  findByIndexEager: 1.2,
   findRss100k: 1.5,
 };
 const PROFILES = '.cache/bench/profiles';
@@ -48,6 +51,12 @@ process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] = 'true';
 await runAsChild();
 
 const { tables, access, postgresVersion, close } = await openTables(ROWS);
+
+/** Calls `find` for {@link LOOK_UPS} of the list, as far apart as there are. */
+async function lookUp<T>(list: readonly T[], find: (one: T) => Promise<unknown>): Promise<void> {
+  const step = Math.floor(list.length / LOOK_UPS);
+  for (let i = 0; i < LOOK_UPS; i++) await find(list[i * step]!);
+}
 
 const OPERATIONS: readonly Operation<Table>[] = [
   {
@@ -66,12 +75,22 @@ const OPERATIONS: readonly Operation<Table>[] = [
     name: 'findOne',
     parts: LOOK_UPS,
     turns: LOOK_UP_TURNS,
-    run: async ({ entity, pages, rows }) => {
-      const step = Math.floor(rows.length / LOOK_UPS);
-      for (let i = 0; i < LOOK_UPS; i++) {
-        await pages.getRepository(entity).findOneByOrFail({ id: rows[i * step]!.id });
-      }
-    },
+    run: ({ entity, pages, rows }) =>
+      lookUp(rows, ({ id }) => pages.getRepository(entity).findOneByOrFail({ id })),
+  },
+  {
+    name: 'findByIndex',
+    parts: LOOK_UPS,
+    turns: LOOK_UP_TURNS,
+    run: ({ entity, pages, searches }) =>
+      lookUp(searches.cards, (where) => pages.getRepository<ObjectLiteral>(entity).findOneByOrFail(where)),
+  },
+  {
+    name: 'findByIndexEager',
+    parts: LOOK_UPS,
+    turns: LOOK_UP_TURNS,
+    run: ({ owner, pages, searches }) =>
+      lookUp(searches.owners, (where) => pages.getRepository<ObjectLiteral>(owner).findOneByOrFail(where)),
   },
 ];
 
@@ -93,12 +112,14 @@ async function profileAll(): Promise<void> {
 
 /** A ratio of nothing would be worth nothing: pages must open, and saving again must write no row. */
 async function check(): Promise<void> {
-  for (const { entity, pages, rows, way } of tables) {
+  for (const { entity, owner, pages, rows, searches, way } of tables) {
     const repository = pages.getRepository(entity);
     const [first] = rows;
     const found = await repository.findOneByOrFail({ id: first!.id });
     if (String(found.holder) !== String(first!.holder))
       throw new Error(`The ${way} entity is not read as it was written.`);
+    const searched = await pages.getRepository<ObjectLiteral>(owner).findOneByOrFail(searches.owners[0]!);
+    if (searched['card'] === null) throw new Error(`The ${way} owner is read without its card.`);
     const table = repository.metadata.tableName;
     const [{ writes }] = await pages.query<[{ writes: string }]>(
       `SELECT count(DISTINCT xmin::text) AS writes FROM ${table}`,
@@ -181,12 +202,12 @@ function printTable(): void {
     `${machine.cpu} (${machine.cpus}), Node ${versions.node}, TypeORM ${versions.typeorm}, PostgreSQL ${versions.postgres}`,
   );
   console.log(`${ROWS} rows, ${PAGE_KEYS} keys, medians of ${ROUNDS} rounds, milliseconds (${MEMORY}: MB)`);
-  console.log('              encrypted      plain       text   vs plain   vs text');
+  console.log('                  encrypted      plain       text   vs plain   vs text');
   for (const [name, { encrypted, plain, text }] of Object.entries({ ...result.ms, ...result.mb })) {
     const figures = [encrypted, plain, text, ratiosOfRounds[name]!, ratiosOfRounds[`${name}VsText`]!];
     const { limit, held } = result.limits[name]!;
     console.log(
-      name.padEnd(12) +
+      name.padEnd(16) +
         figures.map((figure) => figure.toFixed(2).padStart(11)).join('') +
         `   limit ${limit}: ${held ? 'held' : 'MISSED'}`,
     );

@@ -1,6 +1,6 @@
-/** One table in three ways: encrypted, plain with the same physical columns and indexes, plain text. */
+/** Two tables in three ways: encrypted, plain with the same physical columns and indexes, plain text. */
 import 'reflect-metadata';
-import { Column, Entity, Index, PrimaryColumn } from 'typeorm';
+import { Column, Entity, Index, JoinColumn, ManyToOne, PrimaryColumn } from 'typeorm';
 import { Encrypted } from '../../src/typeorm/index.js';
 
 export const PURPOSE = 'personal-data';
@@ -29,4 +29,30 @@ export class TextCard {
   @PrimaryColumn('uuid') id!: string;
   @Index() @Column('text') pan!: string;
   @Column('text') holder!: string;
+}
+
+/** The card of an owner, loaded with it. Without a constraint, since tables of cards are truncated. */
+const EAGER = { eager: true, createForeignKeyConstraints: false } as const;
+
+@Entity('encrypted_owners')
+export class EncryptedOwner {
+  @PrimaryColumn('uuid') id!: string;
+  @Encrypted({ purpose: PURPOSE, blindIndex: true }) email!: string;
+  @ManyToOne(() => EncryptedCard, EAGER) @JoinColumn({ name: 'card_id' }) card!: EncryptedCard;
+}
+
+@Entity('plain_owners')
+export class PlainOwner {
+  @PrimaryColumn('uuid') id!: string;
+  @Column('bytea') email!: Buffer;
+  @Index() @Column('uuid', { select: false }) email_key!: string;
+  @Index() @Column('bytea', { select: false }) email_bidx!: Buffer;
+  @ManyToOne(() => PlainCard, EAGER) @JoinColumn({ name: 'card_id' }) card!: PlainCard;
+}
+
+@Entity('text_owners')
+export class TextOwner {
+  @PrimaryColumn('uuid') id!: string;
+  @Index() @Column('text') email!: string;
+  @ManyToOne(() => TextCard, EAGER) @JoinColumn({ name: 'card_id' }) card!: TextCard;
 }

@@ -4,14 +4,22 @@
  */
 import { randomUUID } from 'node:crypto';
 import { startPostgres } from '@fieldseal/test-support';
-import { DataSource } from 'typeorm';
+import { DataSource, type FindOptionsWhere, type ObjectLiteral } from 'typeorm';
 import { createFieldSeal, keyStoreSource, type FieldSeal } from '../../src/index.js';
 import { awsKms } from '../../src/kms/aws.js';
 import { startKmsEmulator, type KmsEmulator } from '../../src/kms/emulator/emulator.js';
 import { migrateKeyStore, postgresKeyStore } from '../../src/store/postgres.js';
 import { attachFieldSeal } from '../../src/typeorm/index.js';
 import { createDatabases, type Urls } from './databases.js';
-import { EncryptedCard, PlainCard, PURPOSE, TextCard } from './entities.js';
+import {
+  EncryptedCard,
+  EncryptedOwner,
+  PlainCard,
+  PlainOwner,
+  PURPOSE,
+  TextCard,
+  TextOwner,
+} from './entities.js';
 
 const KEKS = ['alias/pii-a', 'alias/pii-b'];
 
@@ -29,15 +37,32 @@ const ENTITIES: Readonly<Record<Way, new () => Row>> = {
   text: TextCard,
 };
 
+type Owner = EncryptedOwner | PlainOwner | TextOwner;
+
+const OWNERS: Readonly<Record<Way, new () => Owner>> = {
+  encrypted: EncryptedOwner,
+  plain: PlainOwner,
+  text: TextOwner,
+};
+
+/** Look-ups by one value each, which is searched by its index. */
+interface Searches {
+  readonly cards: readonly FindOptionsWhere<ObjectLiteral>[];
+  /** Of owners, whose cards come along. */
+  readonly owners: readonly FindOptionsWhere<ObjectLiteral>[];
+}
+
 /** The rows that are inserted of an entity; row `i` has the same id in all ways. */
 interface Rows {
   readonly way: Way;
   readonly rows: readonly Row[];
+  readonly searches: Searches;
 }
 
 /** `plain` and `text` have data sources of their own that fieldseal is not attached to. */
 export interface Table extends Rows {
   readonly entity: new () => Row;
+  readonly owner: new () => Owner;
   readonly pages: DataSource;
   readonly inserts: DataSource;
 }
@@ -77,12 +102,12 @@ export async function openTables(rows: number): Promise<Tables> {
   await inserts.synchronize();
   const [version] = await pages.query<[{ server_version: string }]>('SHOW server_version');
   return {
-    tables: seeded.map(({ way, rows }) => ({
-      way,
-      rows,
-      entity: ENTITIES[way],
-      pages: way === 'encrypted' ? pages : plainPages,
-      inserts: way === 'encrypted' ? inserts : plainInserts,
+    tables: seeded.map((rows) => ({
+      ...rows,
+      entity: ENTITIES[rows.way],
+      owner: OWNERS[rows.way],
+      pages: rows.way === 'encrypted' ? pages : plainPages,
+      inserts: rows.way === 'encrypted' ? inserts : plainInserts,
     })),
     access,
     postgresVersion: version.server_version,
@@ -127,12 +152,13 @@ function openSeal({ urls, kms }: Access, handOut: number): Promise<FieldSeal> {
 }
 
 function openAttached(url: string, seal: FieldSeal): Promise<DataSource> {
-  const entities = Object.values(ENTITIES);
+  const entities = [...Object.values(ENTITIES), ...Object.values(OWNERS)];
   return attachFieldSeal(new DataSource({ type: 'postgres', url, entities }), seal).initialize();
 }
 
 function openPlain(url: string): Promise<DataSource> {
-  return new DataSource({ type: 'postgres', url, entities: [PlainCard, TextCard] }).initialize();
+  const entities = [PlainCard, TextCard, PlainOwner, TextOwner];
+  return new DataSource({ type: 'postgres', url, entities }).initialize();
 }
 
 /** Fills `pages` by a field seal that was handed every key of the pool, as many processes would together. */
@@ -156,16 +182,41 @@ async function seed(access: Access, count: number): Promise<readonly Rows[]> {
     const text = values.map((value) => Object.assign(new TextCard(), value));
     await source.manager.insert(PlainCard, plain);
     await source.manager.insert(TextCard, text);
+    const { emails, indexes } = await seedOwners(source, values);
     await source.query('VACUUM ANALYZE');
+    const byPan = values.map(({ pan }) => ({ pan }));
+    const byIndex = plain.map(({ pan_bidx }) => ({ pan_bidx }));
     return [
-      { way: 'encrypted', rows: encrypted },
-      { way: 'plain', rows: plain },
-      { way: 'text', rows: text },
+      { way: 'encrypted', rows: encrypted, searches: { cards: byPan, owners: emails } },
+      { way: 'plain', rows: plain, searches: { cards: byIndex, owners: indexes } },
+      { way: 'text', rows: text, searches: { cards: byPan, owners: emails } },
     ];
   } finally {
     await source.destroy();
     await seal.close();
   }
+}
+
+/** One owner for each card, and what they are searched by. */
+async function seedOwners(source: DataSource, cards: readonly { readonly id: string }[]) {
+  const owners = cards.map(({ id }, row) => ({
+    id: randomUUID(),
+    email: `owner-${row}@example.com`,
+    card: { id },
+  }));
+  await source.manager.insert(EncryptedOwner, owners);
+  await source.manager.insert(TextOwner, owners);
+  const sealed = await source.query<(PlainOwner & { readonly card_id: string })[]>(
+    'SELECT id, email, email_key, email_bidx, card_id FROM encrypted_owners ORDER BY id',
+  );
+  await source.manager.insert(
+    PlainOwner,
+    sealed.map(({ card_id, ...owner }) => ({ ...owner, card: { id: card_id } })),
+  );
+  return {
+    emails: owners.map(({ email }) => ({ email })),
+    indexes: sealed.map(({ email_bidx }) => ({ email_bidx })),
+  };
 }
 
 function refuseOtherKeys(sealed: readonly PlainCard[]): void {
