@@ -53,8 +53,11 @@ export function resolve(path: readonly string[], scope: Scope | undefined): Foun
 function inNamed(path: readonly string[], sources: readonly Source[]): Found | undefined {
   for (let length = 1; length < path.length; length++) {
     const qualifier = path.slice(0, length).join('.');
-    const source = sources.find(({ names }) => names.includes(qualifier));
-    if (source) return { source, name: path.slice(length).join('.') };
+    const name = path.slice(length).join('.');
+    // Names in quotes may differ in case alone: of two such tables, that with the cell.
+    const named = sources.filter(({ names }) => names.includes(qualifier));
+    const source = named.find(({ table }) => table.cells.has(name)) ?? named[0];
+    if (source) return { source, name };
   }
   return undefined;
 }
