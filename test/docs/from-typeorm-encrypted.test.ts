@@ -1,132 +1,134 @@
-/** docs/from-typeorm-encrypted.md: its programs move rows that typeorm-encrypted 0.8.0 has written. */
-import { createCipheriv, randomBytes, randomUUID } from 'node:crypto';
+/** docs/from-typeorm-encrypted.md: its programs move a table and rows of the real typeorm-encrypted, which goes on writing. */
+import { execFile } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { startKmsEmulator, type KmsEmulator } from '../../src/kms/emulator/emulator.js';
-import { migrateKeyStore } from '../../src/store/postgres.js';
-import { recordKey } from '../canary.js';
-import { freshDatabase, type FreshDatabase } from '../database.js';
-import { packProject, type PackedProject } from '../package/packed-project.js';
-import { blocks, readDocument } from './document.js';
+import { apply, startReleases, type Releases } from './releases.js';
 
-const KEY = 'e41c966f21f9e1577802463f8924e6a3fe3e9751f201304213b2f845d8841d61';
-/** Made by EncryptionTransformer of the package itself, of '4111111111111111' under KEY. */
-const KNOWN = {
-  'aes-256-cbc': 'HIwAROPpNLdJ/nGaAGJeLa2N/Dp5Zu+h9F9xfWFcq9q8C1Yx8el5UCwKbaaIZKRb',
-  'aes-256-gcm': '6TM4knM01dOhmTVQXtxPatbB2IMTzolQWJ9pBuC8E2jL0liIv3xbZiBOtPo=',
+const LEGACY_KEY = 'e41c966f21f9e1577802463f8924e6a3fe3e9751f201304213b2f845d8841d61';
+const OLD_RELEASE = fileURLToPath(new URL('../typeorm-encrypted/old-release.mjs', import.meta.url));
+
+/** What the program of each release can do. */
+const RELEASES = {
+  both: {
+    both: "'pan', 'panCell'",
+    work: `
+    gcm: async (made) => {
+      const { legacyValue } = await import('./legacy-value.js');
+      const value = legacyValue({ key: process.env.LEGACY_KEY!, algorithm: 'aes-256-gcm', ivLength: 12 });
+      return [value.from(made!), value.from(value.to('4222222222222222') as string)];
+    },
+    copy: () => copy('pan', 'panCell', 'write'),
+    compare: () => copy('pan', 'panCell', 'compare'),
+    write: async () => {
+      const card = await rows.save(rows.create({ pan: '4111111111111111' }));
+      const other = await rows.save(rows.create({ pan: '4111111111111111' }));
+      await rows.update({ id: other.id }, { pan: '4333333333333333' });
+      return [card.id, other.id];
+    },`,
+  },
+  sealed: {
+    both: "'pan', 'oldPan'",
+    work: `
+    compare: () => copy('pan', 'oldPan', 'compare'),
+    write: async () => {
+      const card = await rows.findOneByOrFail({ pan: '4111111111111111' });
+      await rows.update({ id: card.id }, { pan: '4444444444444444' });
+      return (await rows.findOneByOrFail({ id: card.id })).oldPan;
+    },`,
+  },
+  renamed: {
+    work: `
+    read: async () => (await rows.find({ withDeleted: true })).map(({ id, pan }) => [id, pan]),
+    find: () => rows.countBy({ pan: '4444444444444444' }),`,
+  },
 };
-const ROWS = 1_100;
 
-/** A program around those of the page: opens the DataSource over `entity` and prints what `work` gives. */
-const mainOf = (entity: string, imports: string, work: string): string => `
-import { createFieldSeal, keyStoreSource } from 'fieldseal';
-import { awsKms } from 'fieldseal/aws-kms';
-import { postgresKeyStore } from 'fieldseal/postgres';
-import { attachFieldSeal } from 'fieldseal/typeorm';
-import { DataSource } from 'typeorm';
-import { Card } from '${entity}';
-${imports}
-const seal = await createFieldSeal({
-  application: 'shop',
-  environment: 'test',
-  purposes: { 'card-number': {} },
-  keys: keyStoreSource({
-    store: postgresKeyStore({ connectionString: process.env.KEY_STORE_URL! }),
-    kms: awsKms({ region: 'eu-central-1', keks: { 'card-number': ['alias/card-a', 'alias/card-b'] } }),
-  }),
-});
-const dataSource = await attachFieldSeal(
-  new DataSource({ type: 'postgres', url: process.env.DATABASE_URL!, entities: [Card], synchronize: true }),
-  seal,
-).initialize();
-console.log(JSON.stringify({ ${work} }));
-await dataSource.destroy();
-await seal.close();
-`;
-
-const MOVE = mainOf(
-  './card.js',
-  `import { legacyValue } from './legacy-value.js';
-   import { moveCards } from './move.js';
-   import { verifyCards } from './verify.js';
-   const gcm = legacyValue({ key: process.env.LEGACY_KEY!, algorithm: 'aes-256-gcm', ivLength: 12 });`,
-  `gcm: gcm.from(process.env.KNOWN_GCM!), left: (await verifyCards(dataSource)).left.length, moved: await moveCards(dataSource),
-   again: await moveCards(dataSource), after: await verifyCards(dataSource)`,
-);
-
-const MOVED = mainOf(
-  './moved/card.js',
-  '',
-  `found: await dataSource.getRepository(Card).countBy({ pan: '4111111111111111' }),
-   opened: (await dataSource.getRepository(Card).find()).length`,
-);
-
-let project: PackedProject;
-let shop: FreshDatabase;
-let keys: FreshDatabase;
-let kms: KmsEmulator;
-
+let releases: Releases;
 beforeAll(async () => {
-  [project, shop, keys, kms] = await Promise.all([
-    packProject(),
-    freshDatabase(),
-    freshDatabase(),
-    startKmsEmulator({ createKeys: ['alias/card-a', 'alias/card-b'], unsafeOnPlaintext: recordKey }),
-  ]);
-  await migrateKeyStore({ connectionString: keys.url });
-  const [, tsconfig] = /```jsonc\n([\s\S]*?)```/u.exec(readDocument('getting-started.md'))!;
-  await project.write('tsconfig.json', tsconfig!);
-  for (const program of blocks(readDocument('from-typeorm-encrypted.md'), 'ts')) {
-    const [, path] = /^\/\/ (\S+)\n/u.exec(program)!;
-    await project.write(path!, program);
-  }
-  await project.write('src/move-all.ts', MOVE);
-  await project.write('src/read-moved.ts', MOVED);
-  await project.tsc();
+  releases = await startReleases({
+    pages: ['existing-table.md', 'from-typeorm-encrypted.md'],
+    entity: 'Card',
+    purpose: 'card-number',
+    migration: ['RenamePan1800000000000', 'rename-pan'],
+    releases: RELEASES,
+    // Whoever has typeorm-encrypted has TypeORM 0.3.
+    typeorm: 'typeorm-0.3.31',
+    env: { LEGACY_KEY },
+  });
 }, 180_000);
+afterAll(() => releases.close());
 
-afterAll(() => Promise.all([project.remove(), shop.drop(), keys.drop(), kms.close()]));
+const run = (release: keyof typeof RELEASES, ...works: string[]): Promise<unknown[]> =>
+  releases.run(release, ...works);
+const query: Releases['shop']['query'] = (sql, values) => releases.shop.query(sql, values);
+const count = async (where = 'true'): Promise<number> =>
+  Number((await query(`SELECT count(*) FROM cards WHERE ${where}`))[0]!['count']);
 
-function legacyCell(value: string): string {
-  const iv = randomBytes(16);
-  const cipher = createCipheriv('aes-256-cbc', Buffer.from(KEY, 'hex'), iv);
-  return Buffer.concat([iv, cipher.update(value), cipher.final()]).toString('base64');
+async function runOld(work: string): Promise<unknown> {
+  const { stdout } = await promisify(execFile)(process.execPath, [OLD_RELEASE, work], {
+    env: {
+      ...process.env,
+      DATABASE_URL: releases.shop.url,
+      LEGACY_KEY,
+      STOP_FILE: `${releases.project.folder}/stop`,
+    },
+    maxBuffer: 16 << 20,
+  });
+  return JSON.parse(stdout) as unknown;
 }
 
-async function run(program: string): Promise<unknown> {
-  const { accessKeyId, secretAccessKey } = kms.credentials();
-  const { stdout } = await project.node([program], {
-    DATABASE_URL: shop.url,
-    KEY_STORE_URL: keys.url,
-    LEGACY_KEY: KEY,
-    KNOWN_GCM: KNOWN['aes-256-gcm'],
-    AWS_ENDPOINT_URL_KMS: kms.endpoint,
-    AWS_ACCESS_KEY_ID: accessKeyId,
-    AWS_SECRET_ACCESS_KEY: secretAccessKey,
-  });
-  return JSON.parse(stdout);
-}
+/** Ids and values in one order. */
+const sorted = (rows: unknown): [string, string | null][] =>
+  (rows as [string, string | null][]).toSorted(([a], [b]) => (a < b ? -1 : 1));
 
-it('moves every row once, and proves it', async () => {
-  await shop.query('CREATE TABLE cards (id uuid PRIMARY KEY, pan text)');
-  const rows = Array.from({ length: ROWS - 1 }, (_, i) => [randomUUID(), legacyCell(String(4e15 + i))]);
-  rows.push([randomUUID(), KNOWN['aes-256-cbc']]);
-  await shop.query('INSERT INTO cards (id, pan) SELECT * FROM unnest($1::uuid[], $2::text[])', [
-    rows.map(([id]) => id),
-    rows.map(([, pan]) => pan),
-  ]);
-  expect(await run('dist/move-all.js')).toEqual({
-    gcm: '4111111111111111',
-    left: ROWS,
-    moved: ROWS,
-    again: 0,
-    after: { same: ROWS, changed: [], left: [] },
-  });
-}, 60_000);
+let deleted: string;
 
-it('opens the cells after the last step, under the name that their context pins', async () => {
-  await shop.query('ALTER TABLE cards DROP COLUMN pan');
-  for (const suffix of ['', '_key', '_bidx']) {
-    await shop.query(`ALTER TABLE cards RENAME COLUMN pan_cell${suffix} TO pan${suffix}`);
+it('reads and writes what typeorm-encrypted writes', async () => {
+  const filled = (await runOld('fill')) as { gcm: string; deleted: string };
+  deleted = filled.deleted;
+  await query(`UPDATE cards SET "updatedAt" = '2020-01-01'`);
+  expect(await run('both', `gcm=${filled.gcm}`)).toEqual([['4000000000000000', '4222222222222222']]);
+}, 120_000);
+
+it('takes every row along while the release before writes, and leaves their times of change', async () => {
+  const writing = runOld('write');
+  try {
+    const generated = (await run('both', 'changes'))[0] as string[];
+    const dropsDefault = 'ALTER TABLE "cards" ALTER COLUMN "id" DROP DEFAULT';
+    expect(generated).toContain(dropsDefault);
+    const kept = generated.filter((statement) => statement !== dropsDefault);
+    expect(kept.filter((statement) => !/^(ALTER TABLE "cards" ADD|CREATE INDEX) /u.test(statement))).toEqual(
+      [],
+    );
+    await apply(
+      releases.shop,
+      kept.map((statement) => statement.replace('CREATE INDEX', 'CREATE INDEX CONCURRENTLY')),
+    );
+    await run('both', 'copy', 'write');
+  } finally {
+    await releases.project.write('stop', '');
   }
-  expect(await run('dist/read-moved.js')).toEqual({ found: 1, opened: ROWS });
-}, 60_000);
+  expect(await writing).toBeGreaterThan(10);
+  const [, compared] = await run('both', 'copy', 'compare');
+  expect(compared).toEqual({ same: await count(), different: [] });
+  expect(await count('(pan IS NULL) <> (pan_cell IS NULL)')).toBe(0);
+  expect(await count(`id = '${deleted}' AND pan_cell IS NOT NULL AND "updatedAt" = '2020-01-01'`)).toBe(1);
+}, 240_000);
+
+it('reads the cells, and goes back to the release before', async () => {
+  expect(await run('sealed', 'write', 'compare')).toEqual([
+    '4444444444444444',
+    { same: await count(), different: [] },
+  ]);
+  const old = sorted(await runOld('read'));
+  expect(old.filter(([, pan]) => pan === '4444444444444444')).toHaveLength(1);
+}, 120_000);
+
+it('drops and renames, opens every cell, and finds no difference', async () => {
+  const old = sorted(await runOld('read'));
+  const [, opened, found, changes] = await run('renamed', 'migrate', 'read', 'find', 'changes');
+  expect(sorted(opened)).toEqual(old);
+  expect(found).toBe(1);
+  expect(changes).toEqual([]);
+}, 120_000);

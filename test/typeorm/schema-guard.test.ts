@@ -393,3 +393,22 @@ it('leaves tables alone that have nothing to do with encryption', async () => {
   await older(Note, { id: 1, text: 'as in TypeORM', size: 13 });
   expect((await changes(OtherNote, Card)).length).toBeGreaterThan(0);
 });
+
+it('has nothing against a table with rows that is as it should be', async () => {
+  @Entity('full')
+  class Full {
+    @PrimaryColumn('int') id!: number;
+    @Column('varchar', { length: 20 }) tenant!: string;
+    @Encrypted({
+      purpose: 'card-number',
+      bind: ['tenant'],
+      blindIndex: { unique: true },
+      mask: 'last4',
+      control: 'keyed-hash',
+    })
+    pan!: string;
+    @Encrypted({ purpose: 'personal-data', type: 'json', nullable: true }) holder!: object | null;
+  }
+  await older(Full, { id: 1, tenant: 'acme', pan: PAN, holder: null });
+  expect(await changes(Full)).toEqual([]);
+});
