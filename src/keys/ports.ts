@@ -231,6 +231,15 @@ export interface KeyReader {
   now(): Promise<number | undefined>;
 }
 
+/** What is stored at one moment. */
+export interface KeyMoment extends KeyReader {
+  /** Whether it comes from a copy that only reads and may lie behind, such as a hot standby. */
+  readonly mayLag: boolean;
+}
+
+/** What a process does with a key store: makes and moves keys in it, or reads them. */
+export type KeyStoreUse = 'manage' | 'read';
+
 /** A key store under the lock of one scope: everything written becomes visible together, or not at all. */
 export interface LockedKeyStore extends KeyReader {
   /** False when a key with this fingerprint, or an index or store key of this version, exists already. */
@@ -261,8 +270,16 @@ export type ChannelState =
  * the key source. Every error is a StoreError.
  */
 export interface KeyStore extends KeyReader {
-  /** @throws StoreError `ERR_STORE_NOT_MIGRATED` (names the command), `ERR_STORE_UNAVAILABLE`, `ERR_STORE_DENIED`. */
-  start(): Promise<void>;
+  /**
+   * @param use A store may open fewer connections for a process that only reads. Default `'manage'`.
+   * @throws StoreError `ERR_STORE_NOT_MIGRATED` (names the command), `ERR_STORE_UNAVAILABLE`, `ERR_STORE_DENIED`.
+   */
+  start(use?: KeyStoreUse): Promise<void>;
+  /**
+   * Runs `work` on what is stored at one moment, no older than the call unless it `mayLag`: everything that was written
+   * under one lock, or nothing of it. Takes no lock, so that it works where nothing can be written.
+   */
+  atOneMoment<T>(work: (moment: KeyMoment) => Promise<T>): Promise<T>;
   /** Runs `work` as the only one with this scope, among all processes, in one transaction; a throw rolls back. */
   withLock<T>(scope: KeyScope, work: (locked: LockedKeyStore) => Promise<T>): Promise<T>;
   /**

@@ -1,6 +1,7 @@
 /** The in-process key service: keys from a key store and a KMS, without a server in between. */
 import type { KeyObject } from 'node:crypto';
 import { ConfigError, type ErrorCode, isFieldSealError, KeyError } from '../errors.js';
+import type { FieldSealEvent } from '../keys/events.js';
 import { hasIndexKeys } from '../keys/delivery-options.js';
 import { flag, objectWith, parseOptions, text, withDefault } from '../keys/options.js';
 import type {
@@ -30,7 +31,7 @@ import { assertSealed, signedList, type PublishingKeySource } from './public-key
 import { watchRevocations } from './revocations.js';
 import type { ScopeDesk } from './scope-desk.js';
 import type { ScopeLedger } from './scope-ledger.js';
-import { applicationRole, keyServiceRole, type SourceRole } from './source-roles.js';
+import { applicationRole, keyServiceRole, readingRole, type SourceRole } from './source-roles.js';
 import { StartedOnce } from './started-once.js';
 
 export interface KeyStoreSourceOptions {
@@ -114,7 +115,9 @@ class KeyStoreSource implements PublishingKeySource {
     const { store, kms, manage } = this.#options;
     const stored = [...context.policies.values()].filter(keepsKeys);
     const roles = stored.map((policy) => this.#roleFor(context, policy));
-    await store.start();
+    await store.start(manage ? 'manage' : 'read');
+    const onlyReads = manage && context.access === 'read-only' && (await isCopy(store));
+    if (onlyReads) context.emit(managesNothing());
     // Who makes no key and wraps none needs nothing but Decrypt.
     const startKms = context.access === 'read-only' && !manage ? 'startReadOnly' : 'start';
     await kms[startKms]([...context.policies.keys()], (event) => {
@@ -122,7 +125,7 @@ class KeyStoreSource implements PublishingKeySource {
     });
     if (context.access !== 'read-only') this.#checkKeksOfEnvelopes(context);
     await this.#alarmed(async () => {
-      for (const { desk, role } of roles) await this.#open(desk, role);
+      for (const { desk, role } of roles) await this.#open(desk, onlyReads ? readingRole(desk) : role);
     });
     this.#stopWatching = await watchRevocations(context, store, [...this.#scopes.values()]);
     if (this.#closed) await this.#stopWatching();
@@ -289,6 +292,20 @@ const ENVELOPES_ALONE =
 /** Where every key travels in its cell the key store holds none, and no role needs a right on any for it. */
 function keepsKeys({ accept, index }: Policy): boolean {
   return accept.deliveries.some((delivery) => delivery !== 'envelope') || hasIndexKeys(index);
+}
+
+function isCopy(store: KeyStore): Promise<boolean> {
+  return store.atOneMoment(({ mayLag }) => Promise.resolve(mayLag));
+}
+
+function managesNothing(): FieldSealEvent {
+  return {
+    type: 'warning',
+    code: 'ERR_STORE_UNAVAILABLE',
+    message:
+      'keyStoreSource: the key store is a hot standby, which takes no writes, so this process makes and moves no key; ' +
+      'say manage: false for it, and run one with manage: true at the primary.',
+  };
 }
 
 /** The key store is read with a key that the KMS unwraps, and a write-only process may unwrap nothing. */

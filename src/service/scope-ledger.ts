@@ -5,15 +5,23 @@
 import type { StoreKey } from '../cell/store-key.js';
 import { StoreError } from '../errors.js';
 import type { FieldSealEvent } from '../keys/events.js';
-import type { KeyReader, KeyRecord, KeyScope, KeyStore, LockedKeyStore } from '../keys/ports.js';
+import type { KeyEvent, KeyReader, KeyRecord, KeyScope, KeyStore, LockedKeyStore } from '../keys/ports.js';
 import { EventChain } from './event-chain.js';
 import { type JudgedRows, LockedRows } from './locked-rows.js';
 import { rowIsGenuine } from './row-mac.js';
+import { nameOf } from './scope-desk.js';
 
 /** What was done under the lock of a scope, and the rows as they are now. */
 export interface Changed<T> {
   readonly rows: LockedRows;
   readonly result: T;
+}
+
+/** What was known of a scope at some time. */
+interface Seen {
+  readonly chain: EventChain;
+  /** Highest revision of each row. */
+  readonly revisions: ReadonlyMap<string, number>;
 }
 
 /** Safe to use concurrently. Owns the store key. */
@@ -32,7 +40,7 @@ export class ScopeLedger {
 
   /**
    * The rows that `query` finds; `expected` fingerprints without a row are refused where events tell of them, and are in
-   * neither list where none does. One query, and where a row is missing or not as it was: the new events, then both once more under the lock of the scope,
+   * neither list where none does. One query, and where a row is missing or not as it was: the new events, then both once more as they are at one moment,
    * since a row and its events are not read at the same moment.
    * @throws StoreError `ERR_STORE_EVENTS`, and what the store throws.
    */
@@ -45,13 +53,14 @@ export class ScopeLedger {
     const known = this.#judge(rows, expected);
     if (isCertain(known) && expected.every((one) => known.keys.has(one) || known.refused.has(one)))
       return known;
-    await this.catchUp(store);
-    const caughtUp = this.#judge(rows, expected);
-    if (isCertain(caughtUp)) return caughtUp;
-    return store.withLock(this.scope, async (locked) => {
-      await this.catchUp(locked);
-      return this.#judge(await query(locked), expected);
-    });
+    try {
+      await this.catchUp(store);
+      const caughtUp = this.#judge(rows, expected);
+      if (isCertain(caughtUp)) return caughtUp;
+    } catch {
+      // What is wrong with the events is found again below, where a copy that lies behind is told apart.
+    }
+    return this.#readMoment(store, query, () => expected);
   }
 
   /**
@@ -80,9 +89,15 @@ export class ScopeLedger {
     for (const row of rows.keys) this.#saw(row);
   }
 
-  /** All rows of the scope, at one moment: read under its lock. @throws as {@link read}. */
+  /** All rows of the scope, at one moment. @throws as {@link read}. */
   async readAll(store: KeyStore): Promise<JudgedRows> {
-    return store.withLock(this.scope, (locked) => this.#judgeAll(locked));
+    const judged = await this.#readMoment(
+      store,
+      (moment) => moment.list(this.scope),
+      (chain) => [...chain.fingerprints()],
+    );
+    throwEventsGone(judged);
+    return judged;
   }
 
   /** Reads the events since the last time and verifies them; the first time, the whole chain. One query. */
@@ -111,20 +126,40 @@ export class ScopeLedger {
   async #judgeAll(locked: LockedKeyStore): Promise<JudgedRows> {
     await this.catchUp(locked);
     const judged = this.#judge(await locked.list(this.scope), [...this.#chain.fingerprints()]);
-    for (const error of judged.refused.values()) if (error.code === 'ERR_STORE_EVENTS') throw error;
+    throwEventsGone(judged);
     return judged;
   }
 
-  #judge(rows: readonly KeyRecord[], expected: readonly string[]): JudgedRows {
+  /**
+   * Judged by what was known when it was asked for: of two readings at once the older one may come in last. On a copy a
+   * reading that lies behind is none, and it says nothing of who changed what.
+   */
+  async #readMoment(
+    store: KeyStore,
+    query: (reader: KeyReader) => Promise<readonly KeyRecord[]>,
+    expected: (chain: EventChain) => readonly string[],
+  ): Promise<JudgedRows> {
+    const seen: Seen = { chain: this.#chain, revisions: new Map(this.#revisions) };
+    return store.atOneMoment(async (moment) => {
+      const events = await moment.events(this.scope, seen.chain.readFrom);
+      const rows = await query(moment);
+      if (moment.mayLag && isBehind(seen, events, rows)) throw lagging(this.scope);
+      const chain = seen.chain.extend(this.#storeKey, events);
+      if (chain.seq > this.#chain.seq) this.#chain = chain;
+      return this.#judge(rows, expected(chain), { ...seen, chain });
+    });
+  }
+
+  #judge(rows: readonly KeyRecord[], expected: readonly string[], seen: Seen = this.#seen): JudgedRows {
     const keys = new Map<string, KeyRecord>();
     const refused = new Map<string, StoreError>();
     for (const row of rows) {
-      const error = this.#refusal(row);
+      const error = this.#refusal(row, seen);
       if (error === undefined) keys.set(row.fingerprint, row);
       else refused.set(row.fingerprint, error);
     }
     for (const fingerprint of expected) {
-      if (keys.has(fingerprint) || refused.has(fingerprint) || this.#chain.state(fingerprint) === undefined)
+      if (keys.has(fingerprint) || refused.has(fingerprint) || seen.chain.state(fingerprint) === undefined)
         continue;
       refused.set(fingerprint, rolledBack(fingerprint, 'key_events tells of it, but its row is gone'));
     }
@@ -132,21 +167,25 @@ export class ScopeLedger {
     return { keys, refused };
   }
 
-  #refusal(row: KeyRecord): StoreError | undefined {
+  get #seen(): Seen {
+    return { chain: this.#chain, revisions: this.#revisions };
+  }
+
+  #refusal(row: KeyRecord, { chain, revisions }: Seen): StoreError | undefined {
     if (!isOfScope(row, this.scope) || !rowIsGenuine(this.#storeKey, row)) {
       return new StoreError(
         'ERR_STORE_ROW_MAC',
         `Key ${row.fingerprint}: its row in the key store was changed by somebody without the store key (the row MAC does not fit). It neither seals nor opens; put the row back from a backup of the key store and find out who wrote it.`,
       );
     }
-    const seen = this.#revisions.get(row.fingerprint) ?? 0;
+    const seen = revisions.get(row.fingerprint) ?? 0;
     if (row.revision < seen) {
       return rolledBack(
         row.fingerprint,
         `its row has revision ${row.revision}, revision ${seen} was seen before`,
       );
     }
-    const state = this.#chain.state(row.fingerprint);
+    const state = chain.state(row.fingerprint);
     if (state === undefined) return eventsGone(row);
     if (row.state === state) return undefined;
     return rolledBack(row.fingerprint, `its row says ${row.state}, its last event ${state}`);
@@ -169,6 +208,28 @@ export function alarmRefused(
 /** Whether nothing was refused but rows whose MAC is wrong, which reading again would not change. */
 function isCertain(judged: JudgedRows): boolean {
   return [...judged.refused.values()].every((error) => error.code === 'ERR_STORE_ROW_MAC');
+}
+
+/** The events from the head on, which is among them unless they are older. */
+function isBehind(
+  { chain, revisions }: Seen,
+  events: readonly KeyEvent[],
+  rows: readonly KeyRecord[],
+): boolean {
+  const isOlder = ({ fingerprint, revision }: KeyRecord): boolean =>
+    revision < (revisions.get(fingerprint) ?? 0);
+  return (chain.seq > 0 && events.length === 0) || rows.some(isOlder);
+}
+
+function throwEventsGone({ refused }: JudgedRows): void {
+  for (const error of refused.values()) if (error.code === 'ERR_STORE_EVENTS') throw error;
+}
+
+function lagging(scope: KeyScope): StoreError {
+  return new StoreError(
+    'ERR_STORE_UNAVAILABLE',
+    `Key store of ${nameOf(scope)}: this hot standby lies behind what this process has seen before; nothing of it is used. It catches up; where it does not, see its replication, or find out who put an older one in its place.`,
+  );
 }
 
 function rolledBack(fingerprint: string, what: string): StoreError {

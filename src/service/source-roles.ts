@@ -46,10 +46,15 @@ export function keyServiceRole(desk: ScopeDesk): SourceRole {
   };
 }
 
-/** Reads; usage of keys is not counted. */
+/** Reads; usage of keys is not counted. @throws ConfigError where it has to be. */
 export function applicationRole(desk: ScopeDesk): SourceRole {
   const { suite, delivery } = desk.policy;
   if (suite === 'xaes-256-gcm' && delivery === 'pool') throw prefixesNotCounted(desk);
+  return readingRole(desk);
+}
+
+/** For whoever may read alone: nothing that has to be counted is handed out. */
+export function readingRole(desk: ScopeDesk): SourceRole {
   return {
     async open() {
       const storeKey = await findStoreKey(desk, desk.store);

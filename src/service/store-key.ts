@@ -1,7 +1,7 @@
 /** Finds the store key of a scope: the key that makes row MACs and authenticates events. */
 import type { StoreKey } from '../cell/store-key.js';
 import { StoreError } from '../errors.js';
-import type { KeyReader, KeyRecord } from '../keys/ports.js';
+import type { KeyReader, KeyRecord, KeyStore } from '../keys/ports.js';
 import { stateOpens } from '../keys/states.js';
 import { unwrapStoreKey } from './key-maker.js';
 import { rowIsGenuine } from './row-mac.js';
@@ -9,14 +9,16 @@ import { nameOf, type ScopeDesk } from './scope-desk.js';
 
 /**
  * The store key, unwrapped; the caller closes it. Undefined when the key store holds nothing of the scope.
- * Two queries at most and one KMS call.
+ * One moment of the key store, three queries at most, and one KMS call.
  * @throws StoreError `ERR_STORE_KEY` when it is gone or not the pinned one, `ERR_STORE_ROW_MAC`; KmsError;
  * KeyError `ERR_KEY_COMMITMENT`.
  */
-export async function findStoreKey(desk: ScopeDesk, reader: KeyReader): Promise<StoreKey | undefined> {
-  const [row, ...others] = await reader.list(desk.scope, { kinds: ['store'] });
+export async function findStoreKey(desk: ScopeDesk, store: KeyStore): Promise<StoreKey | undefined> {
+  // Of one moment: between two looks another process may make its first keys.
+  const { rows, isEmpty } = await store.atOneMoment((moment) => look(desk, moment));
+  const [row, ...others] = rows;
   if (row === undefined) {
-    await assertEmpty(desk, reader);
+    assertEmpty(desk, isEmpty);
     return undefined;
   }
   if (others.length > 0) throw wrongKey(desk, `there are ${others.length + 1} store keys, expected one`);
@@ -24,14 +26,21 @@ export async function findStoreKey(desk: ScopeDesk, reader: KeyReader): Promise<
   return openGenuine(desk, row);
 }
 
+/** The rows of store keys, and whether there is nothing of the scope at all. */
+async function look({ scope }: ScopeDesk, reader: KeyReader) {
+  const rows = await reader.list(scope, { kinds: ['store'] });
+  if (rows.length > 0) return { rows, isEmpty: false };
+  const last = await reader.lastEvent(scope);
+  return { rows, isEmpty: last === undefined && (await reader.list(scope)).length === 0 };
+}
+
 /** A missing store key is a first start only where nothing else tells of an earlier one. */
-async function assertEmpty(desk: ScopeDesk, reader: KeyReader): Promise<void> {
-  const { policy, scope } = desk;
+function assertEmpty(desk: ScopeDesk, isEmpty: boolean): void {
+  const { policy } = desk;
   if (policy.storeKey !== undefined) {
     throw wrongKey(desk, `there is no store key, expected ${policy.storeKey} as policy.storeKey says`);
   }
-  const last = await reader.lastEvent(scope);
-  if (last !== undefined || (await reader.list(scope)).length > 0) {
+  if (!isEmpty) {
     throw wrongKey(desk, 'there are keys or events, but their store key is gone');
   }
 }

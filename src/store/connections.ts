@@ -1,5 +1,6 @@
 /** Connections to PostgreSQL: a pool of the caller's or one of our own, loaded from the optional peer `pg`. */
 import { once } from 'node:events';
+import { setTimeout } from 'node:timers/promises';
 import type * as Pg from 'pg';
 import { StoreError } from '../errors.js';
 import {
@@ -15,8 +16,9 @@ import {
 } from '../keys/options.js';
 import { loadPeer } from '../keys/peer.js';
 import type { Duration } from '../keys/policy.js';
+import type { KeyStoreUse } from '../keys/ports.js';
 import { cutOff, GOODBYE_MS, settlesWithin } from './ending.js';
-import { storeError } from './postgres-errors.js';
+import { isPassing, storeError } from './postgres-errors.js';
 
 /** One statement with its parameters, as `pg` takes it. */
 export interface PgQuery {
@@ -78,7 +80,10 @@ export interface ConnectionOptions {
    * `connectTimeout`.
    */
   readonly pool?: PgPool;
-  /** Most connections of the store's own pool, besides one that listens for revocations. Default 3, at least 1. */
+  /**
+   * Most connections of the store's own pool, besides one that listens for revocations. Default 3, at least 1; for a
+   * process that only reads (`manage: false`) 1. N processes take up to N × (max + 1).
+   */
   readonly max?: number;
   /** How long to wait for a connection. Default `'5s'`. */
   readonly connectTimeout?: Duration;
@@ -89,10 +94,17 @@ export interface ConnectionOptions {
 export const CONNECTION_RULES = {
   connectionString: optional(text('a PostgreSQL connection string')),
   pool: optional(objectWith<PgPool>('a pg.Pool', ['connect'])),
-  max: withDefault(wholeNumber(1, 1_000), 3),
+  max: optional(wholeNumber(1, 1_000)),
   connectTimeout: withDefault(duration(1), 5_000),
   statementTimeout: withDefault(duration(1), 10_000),
 };
+
+/** Who reads asks for one thing at a time; who manages has a lock to hold while others read. */
+const MOST_CONNECTIONS: Readonly<Record<KeyStoreUse, number>> = { manage: 3, read: 1 };
+
+/** How long a start waits for connections that other processes, which start as well, give back. */
+const START_PATIENCE_MS = 30_000;
+const SHORTEST_WAIT_MS = 100;
 
 type ParsedConnectionOptions = ParsedOptions<typeof CONNECTION_RULES>;
 
@@ -110,6 +122,9 @@ interface OpenPool {
 export class Connections {
   readonly #options: ParsedConnectionOptions;
   #opened: Promise<OpenPool> | undefined;
+  #use: KeyStoreUse = 'manage';
+  /** Monotonic, ms: until then a server that has no connection left, or is not ready, is asked again. */
+  #patientUntil = 0;
 
   /** @throws ConfigError `ERR_CONFIG_OPTION` unless there is exactly one of `connectionString` and `pool`. */
   constructor(options: ParsedConnectionOptions, path: string) {
@@ -118,6 +133,27 @@ export class Connections {
       throw optionError(path, 'either connectionString or pool', given.length === 0 ? 'neither' : 'both');
     }
     this.#options = options;
+  }
+
+  /** A process starts, mostly with others at the same time. */
+  begin(use: KeyStoreUse): void {
+    this.#use = use;
+    this.#patientUntil = performance.now() + START_PATIENCE_MS;
+  }
+
+  /**
+   * Connects, and for a while after the start once more where that may well help.
+   * @throws StoreError.
+   */
+  async patiently<T>(connect: () => Promise<T>): Promise<T> {
+    for (;;) {
+      try {
+        return await connect();
+      } catch (error) {
+        if (!isPassing(error) || performance.now() > this.#patientUntil) throw error;
+        await setTimeout(SHORTEST_WAIT_MS * (1 + 4 * Math.random()));
+      }
+    }
   }
 
   /** Runs `work` with a connection of its own, which is ended instead of given back when the work throws. */
@@ -187,7 +223,7 @@ export class Connections {
   async #checkOut(what: string): Promise<PgPoolClient> {
     const { pool } = await this.#open();
     try {
-      return await connectWithin(this.#options.connectTimeout, pool, what);
+      return await this.patiently(() => connectWithin(this.#options.connectTimeout, pool, what));
     } catch (error) {
       throw storeError(error, what);
     }
@@ -195,7 +231,10 @@ export class Connections {
 
   #open(): Promise<OpenPool> {
     const { pool } = this.#options;
-    this.#opened ??= pool === undefined ? openOwnPool(this.#options) : borrowPool(this.#options, pool);
+    this.#opened ??=
+      pool === undefined
+        ? openOwnPool(this.#options, MOST_CONNECTIONS[this.#use])
+        : borrowPool(this.#options, pool);
     return this.#opened;
   }
 }
@@ -214,7 +253,7 @@ async function connectWithin(limitMs: number, pool: PgPool, what: string): Promi
   const connecting = pool.connect();
   let timer: NodeJS.Timeout | undefined;
   const tooLate = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => {
+    timer = globalThis.setTimeout(() => {
       // Nobody waits for it any more.
       connecting.then((late) => late.release()).catch(() => undefined);
       reject(noConnection(limitMs, what));
@@ -240,15 +279,16 @@ function ignore(): void {
   // See use().
 }
 
-async function openOwnPool(options: ParsedConnectionOptions): Promise<OpenPool> {
+async function openOwnPool(options: ParsedConnectionOptions, most: number): Promise<OpenPool> {
   const pg = await loadPg('connectionString');
   const settings = connectionSettings(options, options.connectionString);
   assertReadable(pg, settings, 'connectionString');
   const pool = new pg.Pool({
     ...settings,
-    max: options.max,
-    // Longer than between two heartbeats of a watch, so that they need no new connection each.
-    idleTimeoutMillis: 20_000,
+    max: options.max ?? most,
+    // One stays, for the heartbeats of a watch; the others are given back soon to whoever starts.
+    min: 1,
+    idleTimeoutMillis: 2_000,
     // An open store does not keep a process alive that has nothing else to do.
     allowExitOnIdle: true,
   });

@@ -4,6 +4,7 @@ import { StoreError } from '../errors.js';
 import type {
   KeyEvent,
   KeyFilter,
+  KeyMoment,
   KeyReader,
   KeyRecord,
   KeyScope,
@@ -174,6 +175,11 @@ class MemoryKeyStore implements KeyStore {
 
   async now(): Promise<undefined> {
     return (await this.#open()).now();
+  }
+
+  async atOneMoment<T>(work: (moment: KeyMoment) => Promise<T>): Promise<T> {
+    const { keys, chain } = await this.#open();
+    return work(Object.assign(new Content(keys, chain), { mayLag: false }));
   }
 
   async withLock<T>(scope: KeyScope, work: (locked: LockedKeyStore) => Promise<T>): Promise<T> {

@@ -32,6 +32,26 @@ const refused: Meaning = {
   code: 'ERR_STORE_ROW',
   advice: 'the database refused a value or a row; nothing was written',
 };
+const onlyRead: Meaning = {
+  code: 'ERR_STORE_UNAVAILABLE',
+  advice:
+    'the database only reads: it is a hot standby, or was set so. Connect processes that make keys (manage: true) to ' +
+    'the primary; a process that only reads (manage: false) may start here',
+};
+const tooManyConnections: Meaning = {
+  code: 'ERR_STORE_UNAVAILABLE',
+  advice:
+    'too many connections: N processes take up to N × (max + 1) of them, their pools and the ones that listen; raise ' +
+    'max_connections, lower max, or put a pooler in front',
+};
+const outOfResources: Meaning = {
+  code: 'ERR_STORE_UNAVAILABLE',
+  advice: 'the database has run out of memory, disk or another resource: see its log',
+};
+const notReady: Meaning = {
+  code: 'ERR_STORE_UNAVAILABLE',
+  advice: 'the database is starting or shutting down',
+};
 const locked: Meaning = {
   code: 'ERR_STORE_UNAVAILABLE',
   advice: 'another process held the lock for longer than lockTimeout',
@@ -56,6 +76,11 @@ const MEANINGS: ReadonlyMap<string, Meaning> = new Map([
   ['22', refused],
   ['23', refused],
   ['55P03', locked],
+  ['25006', onlyRead],
+  ['0A000', onlyRead],
+  ['53300', tooManyConnections],
+  ['53', outOfResources],
+  ['57P03', notReady],
 ]);
 
 /**
@@ -75,6 +100,14 @@ const ONLY_READS: ReadonlySet<string> = new Set(['25006', '0A000']);
 /** Whether the server refused to write, or to listen, since it only reads. */
 export function onlyReads(error: unknown): boolean {
   return ONLY_READS.has(sqlStateOf(error));
+}
+
+/** What passes while other processes start as well: no connection is left, or the server is not ready yet. */
+const PASSING: ReadonlySet<Meaning> = new Set([tooManyConnections, notReady]);
+
+/** Whether the next attempt to connect may well succeed. */
+export function isPassing(error: unknown): boolean {
+  return PASSING.has(meaningOf(sqlStateOf(error)));
 }
 
 function meaningOf(sqlState: string): Meaning {

@@ -24,6 +24,8 @@ type Listener = (fingerprints: readonly string[] | 'unknown') => void;
 export interface RevocationWatchOptions {
   readonly channel: string;
   readonly newClient: () => Promise<PgOwnClient>;
+  /** Repeats an attempt to connect while a start may wait. */
+  readonly patiently: <T>(connect: () => Promise<T>) => Promise<T>;
   /** Sends a notification over another connection than the one that listens. */
   readonly notify: (channel: string, payload: string, limitMs: number) => Promise<void>;
   readonly pollEveryMs: number;
@@ -59,7 +61,7 @@ export class RevocationWatch {
   /** Connects; a failure of this first attempt is thrown. Whether the channel delivers is mostly known by then. */
   async start(): Promise<void> {
     try {
-      const prove = await this.#connect('foreground');
+      const prove = await this.#options.patiently(() => this.#connect('foreground'));
       await settlesWithin(START_MS, prove());
     } catch (error) {
       throw storeError(error, 'listening for revocations');

@@ -14,12 +14,15 @@ import type {
   ChannelState,
   KeyEvent,
   KeyFilter,
+  KeyMoment,
   KeyRecord,
   KeyScope,
   KeyStore,
+  KeyStoreUse,
   LockedKeyStore,
 } from '../keys/ports.js';
 import { CONNECTION_RULES, Connections, type ConnectionOptions } from './connections.js';
+import { atOneMoment } from './postgres-moment.js';
 import { withPostgresLock } from './postgres-lock.js';
 import { PostgresRows } from './postgres-rows.js';
 import { RevocationWatch } from './postgres-watch.js';
@@ -102,8 +105,9 @@ class PostgresKeyStore implements KeyStore {
     });
   }
 
-  async start(): Promise<void> {
+  async start(use: KeyStoreUse = 'manage'): Promise<void> {
     this.#assertOpen();
+    this.#connections.begin(use);
     const load = this.#connections.use('starting', (client) =>
       loadSchemaVersion(this.#connections, client, this.#schema),
     );
@@ -131,6 +135,11 @@ class PostgresKeyStore implements KeyStore {
     return this.#rows.now();
   }
 
+  async atOneMoment<T>(work: (moment: KeyMoment) => Promise<T>): Promise<T> {
+    this.#assertOpen();
+    return atOneMoment(this.#connections, this.#schema, work);
+  }
+
   async withLock<T>(scope: KeyScope, work: (locked: LockedKeyStore) => Promise<T>): Promise<T> {
     this.#assertOpen();
     return withPostgresLock(this.#connections, this.#schema, this.#lockTimeoutMs, scope, work);
@@ -145,6 +154,7 @@ class PostgresKeyStore implements KeyStore {
     const watch = new RevocationWatch({
       channel: revocationChannel(this.#schema),
       newClient: () => this.#connections.newClient(connectionString),
+      patiently: (connect) => this.#connections.patiently(connect),
       notify: (channel, payload, limitMs) => this.#notify(channel, payload, limitMs),
       pollEveryMs: pollEvery,
       listener,

