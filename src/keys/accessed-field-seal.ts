@@ -55,7 +55,7 @@ export class AccessedFieldSeal implements FieldSeal {
   }
 
   async prepare(rows: readonly ValuesOfColumn[]): Promise<PreparedKeys> {
-    return prepareKeys(this.#sealingParts(rows).writers, rows);
+    return prepareKeys(this.#sealingParts(rows), rows);
   }
 
   sealRows(rows: readonly ValuesOfColumn[], prepared?: PreparedKeys): readonly SealedColumn[] {
@@ -89,7 +89,7 @@ export class AccessedFieldSeal implements FieldSeal {
   async sealAsync(purpose: string, name: string, value: unknown, options?: ValueOptions): Promise<Buffer> {
     const parts = this.#sealingParts();
     const single = singleValue(this.#work.valueColumns, purpose, name, value, options);
-    const prepared = await prepareKeys(parts.writers, [{ column: single.column, values: [value] }]);
+    const prepared = await prepareKeys(parts, [{ column: single.column, values: [value] }]);
     try {
       return sealSingle(this.#sealingParts(), this.#work.columns.policy(purpose), single, prepared);
     } finally {

@@ -38,7 +38,8 @@ export interface PoolStats {
 /** Seals and opens under the purposes it was made with. Prints neither keys nor settings beyond their names. */
 export interface FieldSeal extends FieldSealPages {
   /**
-   * One value as a cell, for places outside an ORM. Synchronous, no I/O; for purposes of pool delivery.
+   * One value as a cell, for places outside an ORM. Synchronous, no I/O; for purposes of pool delivery. After the process
+   * stood still (SIGSTOP, a function that was frozen) its keys may have run out: `sealAsync` waits for new ones, this throws.
    * @param name `'entity.field'`, split at the first dot; part of the authenticated context.
    * @throws SealError, `ERR_SEAL_NOT_PREPARED` for other deliveries; KeyError `ERR_POOL_STALE`, `ERR_POOL_EMPTY`,
    * `ERR_CLOSED`; ConfigError `ERR_CONFIG_PURPOSE_UNKNOWN`, `ERR_CONFIG_FIELD`, `ERR_CONFIG_OPTION`.

@@ -138,7 +138,8 @@ export interface FieldSealPages {
    */
   column(declaration: FieldDeclaration): FieldColumn;
   /**
-   * Gets the keys that sealing these rows will need. Nothing for pool delivery, whose keys are already here; for
+   * Gets the keys that sealing these rows will need. Nothing for pool delivery, whose keys are already here; where they have
+   * run out while no refresh failed, as after the process stood still, one is waited for. For
    * envelope delivery one KMS call a row and purpose, eight at a time; for sealed delivery 0.3 ms of this process each.
    * @throws KmsError; KeyError `ERR_KEY_UNAVAILABLE`, `ERR_POOL_STALE`, `ERR_POOL_EMPTY`, `ERR_CLOSED`; SealError `ERR_SEAL_READ_ONLY`. Nothing is held then.
    */

@@ -27,7 +27,7 @@ export interface PoolOptions {
   readonly retire: (key: HeldKey) => void;
 }
 
-/** Drawing never waits: whatever is asked of the key source happens behind it. */
+/** Drawing never waits: whatever is asked of the key source happens behind it. Those who may wait ask for `moreKeys` first. */
 export class Pool {
   readonly #options: PoolOptions;
   readonly #policy: Policy;
@@ -78,12 +78,18 @@ export class Pool {
    */
   draw(rows: number): DataKey[] {
     this.#refresh.runIfDue();
-    const keys = this.#keys.filter((key) => this.#mayBeDrawn(key)).map((key) => key.held.key);
+    const keys = this.#drawable().map((key) => key.held.key);
     if (keys.length === 0) {
       this.#refresh.runIfIdle();
       throw this.#nothingToDraw();
     }
     return Array.from({ length: rows }, () => keys[this.#options.randomBelow(keys.length)]!);
+  }
+
+  /** Where the keys have run out for want of a refresh, a promise of one; else nothing. It never rejects. */
+  moreKeys(): Promise<void> | undefined {
+    if (this.#drawable().length > 0 || !this.#isStale()) return undefined;
+    return this.#refresh.waitUnlessFailed();
   }
 
   /** Adds the cells of one column to the counters of the keys drawn for them; `bytes` is their plaintext together. */
@@ -199,6 +205,10 @@ export class Pool {
     this.#expired = true;
   }
 
+  #drawable(): readonly PoolKey[] {
+    return this.#keys.filter((key) => this.#mayBeDrawn(key));
+  }
+
   #mayBeDrawn(key: PoolKey): boolean {
     const { maxCells, maxBytes } = this.#policy.key;
     return (
@@ -211,11 +221,14 @@ export class Pool {
     return this.#keys.find((key) => key.held.fingerprint === fingerprint);
   }
 
+  #isStale(): boolean {
+    const areStale = this.#keys.every((key) => hasPassed(key.sealUntil, this.#clock));
+    return this.#expired || (this.#keys.length > 0 && areStale);
+  }
+
   #nothingToDraw(): KeyError {
     if (this.#refresh.closed) return closedError();
-    const allStale =
-      this.#keys.length > 0 && this.#keys.every((key) => hasPassed(key.sealUntil, this.#clock));
-    if (this.#expired || allStale) return stalePool(this.#what, this.#policy, this.#refresh);
+    if (this.#isStale()) return stalePool(this.#what, this.#policy, this.#refresh);
     return new KeyError(
       'ERR_POOL_EMPTY',
       `${this.#what}: expected a key that may seal, got none: its keys (${this.#keys.length}) have sealed all they may, ` +

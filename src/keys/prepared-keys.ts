@@ -2,6 +2,7 @@
 import type { DataKey } from '../cell/data-key.js';
 import type { PreparedKeys, ValuesOfColumn } from './field-seal.js';
 import type { HeldKey } from './held-key.js';
+import type { Pool } from './pool.js';
 import type { RecordKeys } from './record-keys.js';
 
 type KeysOfRows = readonly (HeldKey | undefined)[];
@@ -31,15 +32,26 @@ export class StatementKeys implements PreparedKeys {
   }
 }
 
+/** What keys come from, by purpose: pools, which are drawn from when the values are sealed, and makers of keys. */
+export interface KeysToPrepare {
+  readonly pools: ReadonlyMap<string, Pick<Pool, 'moreKeys'>>;
+  readonly writers: ReadonlyMap<string, RecordKeys>;
+}
+
 /**
- * Leases a key for every row and purpose with a value to seal.
+ * Leases a key for every row and purpose with a value to seal. A pool that has none is waited for, if that may help.
  * @throws what the first purpose throws whose keys cannot be had; then none is leased.
  */
 export async function prepareKeys(
-  writers: ReadonlyMap<string, RecordKeys>,
+  { pools, writers }: KeysToPrepare,
   rows: readonly ValuesOfColumn[],
 ): Promise<StatementKeys> {
-  const counts = [...cellsOfRows(rows)].filter(([purpose]) => writers.has(purpose));
+  const counted = [...cellsOfRows(rows)];
+  const dry = counted.flatMap(([purpose, cells]) =>
+    cells.some((count) => count > 0) ? (pools.get(purpose)?.moreKeys() ?? []) : [],
+  );
+  if (dry.length > 0) await Promise.all(dry);
+  const counts = counted.filter(([purpose]) => writers.has(purpose));
   const leased = await Promise.allSettled(
     counts.map(([purpose, cells]) => writers.get(purpose)!.lease(cells)),
   );

@@ -33,7 +33,7 @@ interface Entry extends UsablePublicKey {
   readonly end: Deadline;
 }
 
-/** Drawing never waits: whatever is asked of the key source happens behind it. */
+/** Drawing never waits: whatever is asked of the key source happens behind it. Those who may wait ask for `moreKeys` first. */
 export class PublicKeyPool {
   readonly #options: PublicKeyPoolOptions;
   readonly #what: string;
@@ -73,12 +73,18 @@ export class PublicKeyPool {
    * @throws KeyError `ERR_POOL_STALE`, `ERR_POOL_EMPTY`, `ERR_CLOSED`.
    */
   draw(): UsablePublicKey {
-    const { clock, randomBelow } = this.#options;
     this.#refresh.runIfDue();
-    const usable = this.#entries.filter(({ sealUntil }) => !hasPassed(sealUntil, clock));
+    const usable = this.#usable();
+    const { randomBelow } = this.#options;
     if (usable.length > 0) return usable[randomBelow(usable.length)]!;
     this.#refresh.runIfIdle();
     throw this.#nothingToDraw();
+  }
+
+  /** Where the keys have run out for want of a refresh, a promise of one; else nothing. It never rejects. */
+  moreKeys(): Promise<void> | undefined {
+    if (this.#entries.length === 0 || this.#usable().length > 0) return undefined;
+    return this.#refresh.waitUnlessFailed();
   }
 
   /** Nothing is sealed under these from now on. The last one gone asks for new ones. */
@@ -102,6 +108,10 @@ export class PublicKeyPool {
   close(): void {
     this.#refresh.close();
     this.#entries = [];
+  }
+
+  #usable(): readonly Entry[] {
+    return this.#entries.filter(({ sealUntil }) => !hasPassed(sealUntil, this.#options.clock));
   }
 
   async #fetch(): Promise<readonly HandedOutPublicKey[]> {

@@ -20,11 +20,17 @@ export function envelopeKeyMaker(
   };
 }
 
-/** About 0.3 ms a key, and no I/O: the public keys are here. Many keys do not block the event loop. */
+/**
+ * About 0.3 ms a key, and no I/O: the public keys are here, but after the process stood still. Many keys do not block the
+ * event loop.
+ */
 export function sessionKeyMaker(owner: KeyOwner, pool: PublicKeyPool): () => Promise<MadeKey> {
   const make = (): MadeKey => {
     const { key: publicKey, sealUntil } = pool.draw();
     return { key: sealSession(publicKey, owner), sealUntil };
   };
-  return async () => inSlices(make);
+  return async () => {
+    await pool.moreKeys();
+    return inSlices(make);
+  };
 }

@@ -79,6 +79,21 @@ export class Refresh {
     this.run().catch(() => undefined);
   }
 
+  /**
+   * For those who have nothing and may wait. Where one has failed nobody waits: its timer keeps its pace. Of a process
+   * that stood still the connections are often broken, which the first attempt finds out: hence two. Never rejects.
+   */
+  async waitUnlessFailed(): Promise<void> {
+    if (this.#failures > 0) return;
+    for (let attempt = 1; attempt <= 2 && !this.#closed; attempt++) {
+      const isDone = await this.run().then(
+        () => true,
+        () => false,
+      );
+      if (isDone) return;
+    }
+  }
+
   /** For those who look while no timer can fire: the machine slept, or the wall clock was set. */
   runIfDue(): void {
     if (this.#due !== undefined && hasPassed(this.#due, this.#clock)) this.runBehind();

@@ -194,6 +194,56 @@ describe('a pool that is given bad keys', () => {
   });
 });
 
+describe('a pool of a process that stood still', () => {
+  const rows = (bench: Bench) => [{ column: bench.pan, values: ['4111'] }];
+
+  it('is waited for by whoever may wait', async () => {
+    const bench = await openBench();
+    bench.clock.setWallBy(3 * HOUR);
+    const cell = await bench.seal.sealAsync(PURPOSE, 'cards.pan', '4111');
+    expect(await bench.seal.open(PURPOSE, 'cards.pan', cell)).toBe('4111');
+    bench.clock.setWallBy(3 * HOUR);
+    (await bench.seal.prepare(rows(bench))).close();
+    sealPans(bench, ['4111']);
+    expect(bench.source.count('handOut')).toBe(3);
+  });
+
+  it('is asked for keys once by any number of statements, and once more where the first connection was broken', async () => {
+    const bench = await openBench();
+    bench.clock.setWallBy(3 * HOUR);
+    bench.source.fault('handOut', () => {
+      bench.source.fault('handOut', undefined);
+      return Promise.reject(DOWN);
+    });
+    await Promise.all(Array.from({ length: 50 }, () => bench.seal.sealAsync(PURPOSE, 'cards.pan', '4111')));
+    expect(bench.source.count('handOut')).toBe(3);
+  });
+
+  it('is not waited for once a refresh has failed, nor by a statement without a value', async () => {
+    const bench = await openBench();
+    bench.clock.setWallBy(3 * HOUR);
+    (await bench.seal.prepare([{ column: bench.pan, values: [null] }])).close();
+    expect(bench.source.count('handOut')).toBe(1);
+    bench.source.fault('handOut', fail(DOWN));
+    await expect(bench.seal.sealAsync(PURPOSE, 'cards.pan', '4111')).rejects.toMatchObject({
+      code: 'ERR_POOL_STALE',
+      message: expect.stringContaining('2 failed since') as string,
+    });
+    await expect(bench.seal.sealAsync(PURPOSE, 'cards.pan', '4111')).rejects.toMatchObject({
+      code: 'ERR_POOL_STALE',
+    });
+    expect(bench.source.count('handOut')).toBe(3);
+  });
+
+  it('tells those who cannot wait what is true: no refresh has failed', async () => {
+    const bench = await openBench();
+    bench.clock.setWallBy(3 * HOUR);
+    const { message } = thrown(() => bench.seal.seal(PURPOSE, 'cards.pan', '4111'), 'ERR_POOL_STALE');
+    expect(message).toMatch(/none has failed since: .* stood still.*sealAsync/u);
+    expect(message).not.toContain('events');
+  });
+});
+
 describe('a pool whose clock is set', () => {
   it('stops sealing when the wall clock is put 3 h ahead, and asks for new keys at once', async () => {
     const bench = await openBench();

@@ -87,6 +87,12 @@ describe('a reuse window of session keys', () => {
 });
 
 describe('public keys in a running process', () => {
+  it('are waited for after the process stood still', async () => {
+    const sealed = await openSealed();
+    sealed.clock.setWallBy(3 * HOUR);
+    await sealAll(sealed, [PAN]);
+  });
+
   it.each(['wall', 'monotonic'] as const)(
     'outlive a source that is down until their end by the %s clock, then nothing is sealed',
     async (which) => {
