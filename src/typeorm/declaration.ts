@@ -16,6 +16,7 @@ import {
   withDefault,
 } from '../keys/options.js';
 import { binding, blindIndex, CODECS, context, previously } from './declaration-rules.js';
+import { isNamedLikeNeverStored } from './never-stored.js';
 
 /** Options of a blind index. What an index shows to a reader of the table: `docs/queries-and-leakage.md`. */
 export interface BlindIndexOptions {
@@ -104,6 +105,12 @@ export interface EncryptedOptions {
    * index does not see equal values of old and new rows. Old cells are bound as they were, no better. Default false.
    */
   readonly acceptPreviously?: boolean;
+  /**
+   * Says that the field holds no card verification value, PIN or track data, although it is named like one: `mapPin`, a
+   * `pinCode` that is a postal code. Those may not be stored (PCI DSS 3.3.1), so their names are refused; that is a
+   * spelling check and knows nothing of values. Default false.
+   */
+  readonly notAuthenticationData?: boolean;
   /** Pads values to a multiple of this many bytes, 1 to 255. Default: no padding. */
   readonly pad?: number;
 }
@@ -120,23 +127,11 @@ const OPTIONS = {
   previously: optional(previously()),
   acceptPreviously: withDefault(flag(), false),
   check: withDefault(flag(), false),
+  notAuthenticationData: withDefault(flag(), false),
   pad: optional(wholeNumber(1, 255)),
   mask: optional<MaskName>(oneOf(['last4', 'first6last4'])),
   control: optional(oneOf(['keyed-hash'])),
 };
-
-// PCI DSS 3.3.1: sensitive authentication data is not stored after authorisation, even encrypted.
-const NEVER_STORED: ReadonlySet<string> = new Set([
-  'cvv',
-  'cvc',
-  'cvv2',
-  'cvc2',
-  'cid',
-  'pin',
-  'pinblock',
-  'track1',
-  'track2',
-]);
 
 // Registered, so that a marker of another copy of the package is recognised.
 const brand = Symbol.for('fieldseal/encrypted');
@@ -168,8 +163,8 @@ export function declarationOf(transformer: unknown): Declaration | undefined {
 }
 
 function parseDeclaration(options: EncryptedOptions, field: string, designType: unknown) {
-  refuseNeverStored(field, options.name);
   const parsed = parseOptions(OPTIONS, options, `@Encrypted ${field}`);
+  if (!parsed.notAuthenticationData) refuseNeverStored(field, parsed.name);
   const declared = Object.freeze({ ...parsed, type: parsed.type ?? typeOfDesign(designType) });
   refuseUnsafeMask(declared, field);
   if (declared.acceptPreviously && declared.previously === undefined) {
@@ -206,15 +201,15 @@ function refuseUnsafeMask({ mask, type, blindIndex, control }: Masked, field: st
 }
 
 function refuseNeverStored(field: string, column: string | undefined): void {
-  for (const name of [field.slice(field.lastIndexOf('.') + 1), column ?? '']) {
-    if (NEVER_STORED.has(name.toLowerCase().replaceAll('_', ''))) {
-      throw new ConfigError(
-        'ERR_CONFIG_FORBIDDEN_FIELD',
-        `@Encrypted ${field}: card verification values, PINs and track data may not be stored after authorisation, ` +
-          'even encrypted (PCI DSS 3.3.1). Use the value and forget it.',
-      );
-    }
-  }
+  const names = [field.slice(field.lastIndexOf('.') + 1), column];
+  const name = names.find((one) => one !== undefined && isNamedLikeNeverStored(one));
+  if (name === undefined) return;
+  throw new ConfigError(
+    'ERR_CONFIG_FORBIDDEN_FIELD',
+    `@Encrypted ${field}: '${name}' is named like a card verification value, a PIN or track data, which may not be stored ` +
+      'after authorisation, even encrypted (PCI DSS 3.3.1). Use the value and forget it. This is a spelling check: where the ' +
+      'field holds something else, declare notAuthenticationData: true, or give it another name.',
+  );
 }
 
 /** By name, since every realm has constructors of its own. */

@@ -36,17 +36,64 @@ function declare(name: string, options: unknown): () => void {
 }
 
 describe('@Encrypted', () => {
-  it.each(['cvv', 'CVV2', 'cvc', 'cid', 'pin', 'pin_block', 'PinBlock', 'track_1', 'track2'])(
-    'refuses to store %s',
-    (name) => {
-      expect(declare(name, { purpose: 'card-number' })).toThrow(
-        expect.objectContaining({ code: 'ERR_CONFIG_FORBIDDEN_FIELD' }),
-      );
-    },
-  );
+  it.each([
+    ...['cvv', 'CVV2', 'cvc', 'cid', 'pin', 'pin_block', 'PinBlock', 'track_1', 'track2'],
+    ...['securityCode', 'card_security_code', 'SECURITYCODE', 'cvvCode', 'cardCvv', 'usercvv', 'cvc2Value'],
+    ...[
+      'cardVerificationValue',
+      'card_verification_code',
+      'verificationValue',
+      'csc',
+      'cardCsc',
+      'cav2',
+      'CAV',
+    ],
+    ...['pinCode', 'PINBlock', 'cardPin', 'encrypted_pin', 'trackData', 'track2Data', 'emvTrack2Equivalent'],
+    ...['magstripe', 'magStripeData', 'magneticStripe', 'fullTrack'],
+  ])('refuses to store %s', (name) => {
+    const refusal = expect.objectContaining({ code: 'ERR_CONFIG_FORBIDDEN_FIELD' }) as unknown;
+    expect(declare(name, { purpose: 'card-number' })).toThrow(refusal);
+    expect(() => encryptedColumns(name, { purpose: 'card-number' })).toThrow(refusal);
+    expect(declare('code', { purpose: 'card-number', name })).toThrow(refusal);
+  });
+
+  it.each([
+    ...[
+      'spinner',
+      'pinterestUrl',
+      'shopping',
+      'trackingNumber',
+      'residence',
+      'incident',
+      'opinion',
+      'pinned',
+    ],
+    ...[
+      'track',
+      'trackId',
+      'soundtrackData',
+      'stripeCustomerId',
+      'postcode',
+      'verificationCode',
+      'acid',
+      'cidr',
+    ],
+    ...['publicId', 'placid', 'pan', 'cardNumber', 'expiry', 'security', 'codes', 'excvator', 'pineapple'],
+  ])('stores %s', (name) => {
+    expect(declare(name, { purpose: 'card-number' })).not.toThrow();
+  });
+
+  it('stores what only looks like it where that is said', () => {
+    const said = { purpose: 'personal-data', notAuthenticationData: true };
+    expect(declare('pinCode', said)).not.toThrow();
+    expect(declare('mapPin', { ...said, name: 'pin' })).not.toThrow();
+    expect(declare('pinCode', { purpose: 'personal-data' })).toThrow(
+      /'pinCode' is named like.*PCI DSS 3.3.1.*spelling check.*notAuthenticationData: true/u,
+    );
+  });
 
   it('refuses a forbidden column behind another property name', () => {
-    expect(declare('code', { purpose: 'card-number', name: 'card_cvv' })).not.toThrow();
+    expect(declare('code', { purpose: 'card-number', name: 'card_cvv' })).toThrow(/PCI DSS 3.3.1/);
     expect(declare('code', { purpose: 'card-number', name: 'c_v_v' })).toThrow(/PCI DSS 3.3.1/);
   });
 
