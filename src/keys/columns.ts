@@ -3,7 +3,8 @@ import { cellColumn } from '../cell/column.js';
 import type { CellColumn } from '../cell/column.js';
 import { ConfigError } from '../errors.js';
 import type { FieldSealEvent } from './events.js';
-import type { FieldColumn, FieldDeclaration, PreviousDeclaration } from './field-seal.js';
+import { hasIndexKeys } from './delivery-options.js';
+import type { FieldColumn, FieldDeclaration } from './field-seal.js';
 import { nearestName } from './options.js';
 import type { Policy } from './policy.js';
 import { previousColumn, type PreviousColumn } from './previously.js';
@@ -54,6 +55,7 @@ export class Columns {
       pad: declaration.pad ?? 0,
       bound: declaration.bound ?? false,
     });
+    this.#refuseIndexWithoutKeys(declaration);
     const previous = previousColumn(declaration, (parts) => this.cells(purpose, { ...parts, pad: 0 }));
     const hasPendingIndexes =
       declaration.blindIndex !== undefined && this.policy(purpose).index.source === 'kms';
@@ -90,6 +92,17 @@ export class Columns {
     return cellColumn({ ...owner, entity, field, codec, pad, bound });
   }
 
+  /** Every INSERT of the field would fail, and every search by it. */
+  #refuseIndexWithoutKeys({ purpose, entity, field, blindIndex }: FieldDeclaration): void {
+    const { index, delivery } = this.policy(purpose);
+    if (blindIndex === undefined || index.source === 'kms' || hasIndexKeys(index)) return;
+    throw new ConfigError(
+      'ERR_CONFIG_FIELD',
+      `${entity}.${field}: expected index keys for its blind index, got none: with ${delivery} delivery a purpose has them only ` +
+        `where purposes.${purpose}.index says 'local' or 'later' (with a key store), or 'kms'. Set it, or leave blindIndex out.`,
+    );
+  }
+
   #warnOfUnboundPan({ purpose, entity, field, bound }: FieldDeclaration): void {
     if (this.policy(purpose).class !== 'pan' || bound !== undefined) return;
     const message =
@@ -113,28 +126,48 @@ export class Columns {
 
 /** Cells of one context are opened one way: two ways to declare it are a mistake. */
 function assertSame(first: FieldDeclaration, second: FieldDeclaration): void {
-  const settings = {
-    purpose: first.purpose === second.purpose,
-    codec: first.codec === second.codec,
-    pad: (first.pad ?? 0) === (second.pad ?? 0),
-    bound: (first.bound ?? false) === (second.bound ?? false),
-    mask: first.mask === second.mask,
-    previously: samePrevious(first.previously, second.previously),
-    blindIndex:
-      (first.blindIndex === undefined) === (second.blindIndex === undefined) &&
-      first.blindIndex?.normalize === second.blindIndex?.normalize &&
-      first.blindIndex?.later === second.blindIndex?.later,
-  };
-  const different = Object.entries(settings).flatMap(([setting, same]) => (same ? [] : [setting]));
+  const different = [...differences(SETTINGS, first, second)];
   if (different.length === 0) return;
+  const functions = different.filter((setting) => FUNCTIONS.has(setting));
   throw new ConfigError(
     'ERR_CONFIG_DUPLICATE_CONTEXT',
-    `${first.entity}.${first.field} is declared twice, with another ${different.join(', ')} the second time; give one of ` +
-      'the two fields a context of its own.',
+    `${first.entity}.${first.field} is declared twice, with another ${different.join(', ')} the second time; ` +
+      (functions.length < different.length
+        ? 'give one of the two fields a context of its own, or declare both the same way.'
+        : `a function is the same only where it is the same object. Where the entity was loaded again (hot reload, a test ` +
+          'runner that resets modules), put the function into a module that stays loaded, or make the field seal anew with ' +
+          'createFieldSeal() together with the DataSource. Two fields that are meant to differ each need a context of their own.'),
   );
 }
 
-function samePrevious(first: PreviousDeclaration = {}, second: PreviousDeclaration = {}): boolean {
-  const settings = ['entity', 'field', 'codec', 'bound', 'convert', 'revert'] as const;
-  return settings.every((setting) => first[setting] === second[setting]);
+type Settings = Readonly<Record<string, (declaration: FieldDeclaration) => unknown>>;
+
+const SETTINGS: Settings = {
+  purpose: ({ purpose }) => purpose,
+  codec: ({ codec }) => codec,
+  pad: ({ pad }) => pad ?? 0,
+  bound: ({ bound }) => bound ?? false,
+  mask: ({ mask }) => mask,
+  blindIndex: ({ blindIndex }) => blindIndex !== undefined,
+  'blindIndex.normalize': ({ blindIndex }) => blindIndex?.normalize,
+  'blindIndex.later': ({ blindIndex }) => blindIndex?.later,
+  'previously.context': ({ previously }) => previously?.entity && `${previously.entity}.${previously.field}`,
+  'previously.type': ({ previously }) => previously?.codec,
+  'previously.bind': ({ previously }) => previously?.bound,
+  'previously.convert': ({ previously }) => previously?.convert,
+  'previously.revert': ({ previously }) => previously?.revert,
+};
+
+const FUNCTIONS: ReadonlySet<string> = new Set([
+  'blindIndex.normalize',
+  'previously.convert',
+  'previously.revert',
+]);
+
+function* differences(
+  settings: Settings,
+  first: FieldDeclaration,
+  second: FieldDeclaration,
+): Iterable<string> {
+  for (const [setting, of] of Object.entries(settings)) if (of(first) !== of(second)) yield setting;
 }

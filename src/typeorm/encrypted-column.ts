@@ -17,6 +17,7 @@ import { assertInForce } from './in-force.js';
 import type { ColumnMetadata } from './internals.js';
 import { isMaskMark } from './mask-column.js';
 import { refuseSharedColumns } from './shared-columns.js';
+import { refuseEncryptedView, refuseViewsOfCells } from './views.js';
 
 /** One encrypted column of one entity. */
 export interface EncryptedColumn {
@@ -34,6 +35,8 @@ export interface EncryptedColumn {
   readonly previouslyBound: readonly BoundColumn[];
   /** Whether rows may have a cell and no index, which is made later. */
   readonly isIndexedLater: boolean;
+  /** Whether a search for null means IS NULL (`invalidWhereValuesBehavior: { null: 'sql-null' }`); else it is refused. */
+  readonly isNullSearched: boolean;
   /** Whether the database is to check that cell and fingerprint belong together. */
   readonly isChecked: boolean;
   readonly handle: FieldColumn;
@@ -54,13 +57,17 @@ export function bindColumns(dataSource: DataSource, seal: Pick<FieldSealPages, '
   const contexts = new Map<string, string>();
   const byMetadata = new Map<EntityMetadata, readonly EncryptedColumn[]>();
   const claimsOn = readClaims();
+  const referenced = referencedColumns(dataSource);
+  const isNullSearched = nullBehavior(dataSource) === 'sql-null';
   for (const metadata of dataSource.entityMetadatas) {
     const claims = claimsOn(metadata);
     assertInForce(metadata, claims);
     const columns = metadata.columns.flatMap((cell) => {
       const declaration = declarationOf(cell.transformer);
       if (declaration === undefined) return [];
-      const column = bindColumn(family, metadata, claims, cell, declaration, seal);
+      refuseReferenced(metadata, cell, referenced);
+      const bound = bindColumn(family, metadata, claims, cell, declaration, seal);
+      const column = { ...bound, isNullSearched };
       refuseSharedContext(contexts, column, declaration);
       return [column];
     });
@@ -69,6 +76,7 @@ export function bindColumns(dataSource: DataSource, seal: Pick<FieldSealPages, '
   const none: readonly EncryptedColumn[] = [];
   const columnsOf: ColumnsOf = (metadata) => byMetadata.get(metadata) ?? none;
   refuseSharedColumns(dataSource, columnsOf);
+  refuseViewsOfCells(dataSource, columnsOf);
   return columnsOf;
 }
 
@@ -95,8 +103,9 @@ function bindColumn(
   cell: ColumnMetadata,
   declaration: Declaration,
   seal: Pick<FieldSealPages, 'column'>,
-): EncryptedColumn {
+): Omit<EncryptedColumn, 'isNullSearched'> {
   const label = `${metadata.name}.${cell.propertyPath}`;
+  refuseEncryptedView(metadata, label);
   refuseUnsuitable(metadata, cell, label);
   const { options } = declaration;
   const bound = boundColumns(family, metadata, cell, options.bind, label);
@@ -177,7 +186,6 @@ const UNSUITABLE: readonly (readonly [(m: EntityMetadata, c: ColumnMetadata) => 
   [(_, c) => c.isGenerated || c.asExpression !== undefined, 'a generated column'],
   [(_, c) => c.default !== undefined, 'a column with a default of the database'],
   [(_, c) => c.isArray, 'an array column'],
-  [(m) => m.tableType === 'view', 'a column of a view'],
   [(m, c) => m.indices.some((index) => index.columns.includes(c)), 'an indexed column (use blindIndex)'],
   [
     (m, c) => m.uniques.some((unique) => unique.columns.includes(c)),
@@ -192,6 +200,37 @@ function refuseUnsuitable(metadata: EntityMetadata, cell: ColumnMetadata, label:
     'ERR_CONFIG_FIELD',
     `${label}: an encrypted field cannot be ${reason}; cells differ at every sealing.`,
   );
+}
+
+/** Columns that a foreign key or a join compares with others: in its own table, and in the one that it refers to. */
+function referencedColumns({ entityMetadatas }: DataSource): ReadonlySet<ColumnMetadata> {
+  const keys = entityMetadatas.flatMap(({ foreignKeys }) => foreignKeys);
+  const joins = entityMetadatas.flatMap(({ columns }) => columns.map((column) => column.referencedColumn));
+  return new Set([
+    ...keys.flatMap(({ columns, referencedColumns }) => [...columns, ...referencedColumns]),
+    ...joins.filter((column) => column !== undefined),
+  ]);
+}
+
+function refuseReferenced(
+  metadata: EntityMetadata,
+  cell: ColumnMetadata,
+  referenced: ReadonlySet<ColumnMetadata>,
+): void {
+  if (!referenced.has(cell)) return;
+  throw new ConfigError(
+    'ERR_CONFIG_FIELD',
+    `${metadata.name}.${cell.propertyPath}: an encrypted field cannot stand in a foreign key or be joined by; cells differ at ` +
+      'every sealing, so no two of them match. Refer to the row by its id.',
+  );
+}
+
+/** Read by TypeORM from 0.3.26 on. */
+function nullBehavior({ options }: DataSource): unknown {
+  const { invalidWhereValuesBehavior } = options as {
+    readonly invalidWhereValuesBehavior?: { readonly null?: unknown };
+  };
+  return invalidWhereValuesBehavior?.null;
 }
 
 function sibling(

@@ -47,6 +47,8 @@ export interface ExpressionMapInternals {
   readonly nativeParameters?: Readonly<Row>;
   readonly commonTableExpressions: readonly unknown[];
   readonly wheres: readonly unknown[];
+  /** What `set()` or `values()` were given; a function there makes SQL in the place of a value. */
+  readonly valuesSet?: unknown;
   readonly havings: readonly unknown[];
   /** Those of the builder, else those of the entity. Throws without a main alias. */
   readonly allOrderBys: Readonly<Row>;

@@ -14,6 +14,7 @@ import { insertBuilder } from './insert-builder.js';
 import {
   type BuilderClass,
   type DataSourceInternals,
+  type ExpressionMapInternals,
   type InsertInternals,
   type QueryBuilderInternals,
   type SelectInternals,
@@ -28,6 +29,7 @@ import { refuseOrder, textCheck } from './raw-use.js';
 import { selectBuilder } from './select-builder.js';
 import { softDeleteBuilder } from './soft-delete-builder.js';
 import { updateBuilder } from './update-builder.js';
+import { valuesAsSql } from './value-sql.js';
 import { rewriteWhere } from './where.js';
 
 /** What the builders of one data source share. */
@@ -69,6 +71,12 @@ export function makeBuilders(context: BuilderContext): Builders {
   };
   return builders;
 
+  function checkStatement(sql: string, map: ExpressionMapInternals): void {
+    if (map.queryType !== 'insert') checkText(sql);
+    // An INSERT has its values in the text, and names columns to write them.
+    else for (const value of valuesAsSql(map)) checkText(`UPDATE inserted SET value = ${value}`);
+  }
+
   /** What all builders have in common: where objects, the check of SQL fragments, and the way from one to another. */
   function withFieldSeal<T extends QueryBuilderInternals>(TypeOrms: BuilderClass<T>): BuilderClass<T> {
     const Plain: BuilderClass<QueryBuilderInternals> = TypeOrms;
@@ -96,8 +104,7 @@ export function makeBuilders(context: BuilderContext): Builders {
         const { queryType } = this.expressionMap;
         if (queryType === 'select') refuseOrder(context, this.expressionMap);
         const sql = super.getQuery();
-        // An INSERT has its values in the text, and names columns to write them.
-        if (context.checkRawWhere && queryType !== 'insert') checkText(sql);
+        if (context.checkRawWhere) checkStatement(sql, this.expressionMap);
         return sql;
       }
 

@@ -65,6 +65,7 @@ function rewriteTest(
   column: EncryptedColumn,
   value: unknown,
 ): [property: string, operator: Operator] {
+  if (value === null && column.isNullSearched) return [column.cell.propertyName, IsNull()];
   if (value === null || value === undefined) {
     throw unsupported(
       column,

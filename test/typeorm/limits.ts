@@ -26,6 +26,7 @@ export const LIMITS = {
     without: ['0.3.31', '0.3.20'],
     reason: 'TypeORM 0.3 has no valuesFromSelect',
   },
+  '@ForeignKey': { without: ['0.3.20'], reason: 'TypeORM has it from 0.3.21 on' },
   RETURNING: { without: ['sqljs'], reason: 'TypeORM knows no RETURNING for SQLite' },
   'RETURNING of an UPDATE': {
     without: ['mariadb', 'sqljs'],
