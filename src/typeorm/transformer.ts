@@ -6,6 +6,7 @@
 import { inspect } from 'node:util';
 import { canonicalOf, canonicalOfSealed } from './canonical.js';
 import type { EncryptedColumn } from './encrypted-column.js';
+import { asNullTest } from './null-test.js';
 import { isSealed } from './sealed.js';
 
 /** A cell on its way into a statement. Only these are let through to the driver. */
@@ -49,10 +50,14 @@ export class ColumnTransformer {
     this.#openLater = openLater;
   }
 
-  /** To the driver: a sealed cell as bytes, everything else as a token that can be compared and never be bound. */
+  /**
+   * To the driver: a sealed cell as bytes, everything else as a token that can be compared and never be bound. TypeORM 0.3
+   * asks for the tests for NULL of criteria too, which carry no value.
+   */
   to(value: unknown): unknown {
     if (value === null || value === undefined) return value;
     if (value instanceof SealedCell) return value.cell;
+    if (typeof value === 'object' && asNullTest(value)) return value;
     return tokenOf(this.#column, value);
   }
 

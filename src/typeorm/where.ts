@@ -17,6 +17,7 @@ import { QueryError } from '../errors.js';
 import { isPendingIndex, type FieldSealPages, type IndexValue } from '../keys/field-seal.js';
 import { findColumn, type ColumnsOf, type EncryptedColumn } from './encrypted-column.js';
 import type { Row, Searching } from './internals.js';
+import { asNullTest } from './null-test.js';
 import { isSealed } from './sealed.js';
 
 type Operator = FindOperator<unknown>;
@@ -84,14 +85,6 @@ function rewriteTest(
   }
   search.builder.noteSearch(column, []);
   return [column.index.propertyName, onIndex(search, column, value)];
-}
-
-/** A fresh IsNull() or Not(IsNull()) where the value is one. */
-function asNullTest(value: unknown): Operator | undefined {
-  if (!InstanceChecker.isFindOperator(value)) return undefined;
-  if (value.type === 'isNull') return IsNull();
-  const child = value.type === 'not' && value.child ? asNullTest(value.child) : undefined;
-  return child && Not(child);
 }
 
 type Rewrite = (
