@@ -25,8 +25,8 @@ import {
   type EntityManagerInternals,
 } from './internals.js';
 import { makeOpener, ON_UNOPENABLE, type OnUnopenable } from './opener.js';
-import { makeIndexesFirst } from './pending-indexes.js';
 import { makeBuilders, sealingSelects } from './query-builders.js';
+import { guardQueryRunners } from './query-runners.js';
 import { guardSchema } from './schema-guard.js';
 import { selfCheck } from './self-check.js';
 import { ColumnTransformer } from './transformer.js';
@@ -138,7 +138,7 @@ export function attachFieldSeal<T extends DataSource>(
   };
   const builders = makeBuilders(context);
   let hasPendingIndexes = false;
-  makeIndexesFirst(internals, () => hasPendingIndexes);
+  guardQueryRunners(internals, () => hasPendingIndexes);
   const { subscriber, openLater } = makeFallback(dataSource, seal, open, resolve);
 
   const makeSealing = sealingManagers(dataSource, internals.manager, resolve);

@@ -4,36 +4,23 @@
  */
 import { isPendingIndex, type PendingIndex } from '../keys/field-seal.js';
 import { settleWhole } from '../keys/parallel.js';
-import { override, surround, type DataSourceInternals, type RunnerInternals } from './internals.js';
+import type { RunnerInternals } from './internals.js';
 import { inSameTransaction } from './transaction-end.js';
 
-/** Query runners of this data source, those made while there are such indexes, send none that is still to be made. */
-export function makeIndexesFirst(dataSource: DataSourceInternals, areThere: () => boolean): void {
-  // SQLite has one query runner, which is given out again and again.
-  const known = new WeakSet<RunnerInternals>();
-  surround(dataSource, 'createQueryRunner', (createQueryRunner) => (...args) => {
-    const runner = createQueryRunner(...args);
-    if (!areThere() || known.has(runner)) return runner;
-    makeIndexesOf(runner);
-    known.add(runner);
-    return runner;
+/** Sends a statement with the bytes of all indexes in it; one without such indexes at once. */
+export function withIndexesMade(
+  runner: RunnerInternals,
+  args: Parameters<RunnerInternals['query']>,
+  send: RunnerInternals['query'],
+): Promise<unknown> {
+  const [sql, parameters, ...more] = args;
+  // TypeORM takes an object of named parameters too, for databases that know them.
+  if (!Array.isArray(parameters) || !parameters.some(isPendingIndex)) return send(...args);
+  const assertSame = inSameTransaction(runner);
+  return madeIn(parameters).then((made) => {
+    assertSame();
+    return send(sql, made, ...more);
   });
-}
-
-function makeIndexesOf(runner: RunnerInternals): void {
-  for (const method of ['query', 'stream'] as const) {
-    const send = runner[method].bind(runner);
-    override(runner, method, (...args) => {
-      const [sql, parameters, ...more] = args;
-      // TypeORM takes an object of named parameters too, for databases that know them.
-      if (!Array.isArray(parameters) || !parameters.some(isPendingIndex)) return send(...args);
-      const assertSame = inSameTransaction(runner);
-      return madeIn(parameters).then((made) => {
-        assertSame();
-        return send(sql, made, ...more);
-      });
-    });
-  }
 }
 
 /**

@@ -28,6 +28,7 @@ import { refuseTooManyParameters } from './parameter-limit.js';
 import { refuseOrder, textCheck } from './raw-use.js';
 import { selectBuilder } from './select-builder.js';
 import { softDeleteBuilder } from './soft-delete-builder.js';
+import { refuseStandIns } from './stand-in.js';
 import { updateBuilder } from './update-builder.js';
 import { valuesAsSql } from './value-sql.js';
 import { rewriteWhere } from './where.js';
@@ -111,6 +112,7 @@ export function makeBuilders(context: BuilderContext): Builders {
       override getQueryAndParameters(): [sql: string, parameters: unknown[]] {
         const [sql, parameters] = super.getQueryAndParameters();
         refuseTooManyParameters(context, this, parameters.length);
+        refuseStandIns(parameters);
         return [sql, parameters];
       }
 

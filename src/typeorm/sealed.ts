@@ -1,7 +1,9 @@
 /** A value that is still sealed: what a property holds whose cell could not be opened, or may not be opened here. */
 import { inspect } from 'node:util';
 import { byteOneOf, fingerprintOf } from '../cell/format.js';
+import { SealError } from '../errors.js';
 import type { FieldColumn } from '../keys/field-seal.js';
+import { WHY_NOT } from './stand-in.js';
 
 const brand = Symbol.for('fieldseal/sealed');
 
@@ -31,6 +33,14 @@ export class Sealed {
    */
   open(): Promise<unknown> {
     return this.#open();
+  }
+
+  [WHY_NOT](): SealError {
+    const { entity, field } = this.#column;
+    return new SealError(
+      'ERR_SEAL_TYPE',
+      `${entity}.${field}: a value that is still sealed came to be sent to the database as it is. Open it first.`,
+    );
   }
 
   toJSON(): string {

@@ -4,10 +4,12 @@
  * values pass through, and the dirty check gets something that it can compare.
  */
 import { inspect } from 'node:util';
+import { SealError } from '../errors.js';
 import { canonicalOf, canonicalOfSealed } from './canonical.js';
 import type { EncryptedColumn } from './encrypted-column.js';
 import { asNullTest } from './null-test.js';
 import { isSealed } from './sealed.js';
+import { WHY_NOT } from './stand-in.js';
 
 /** A cell on its way into a statement. Only these are let through to the driver. */
 export class SealedCell {
@@ -27,6 +29,13 @@ export class OpenedValue {
   constructor(value: unknown, cell: unknown) {
     this.value = value;
     this.cell = cell;
+  }
+
+  [WHY_NOT](): SealError {
+    return new SealError(
+      'ERR_SEAL_TYPE',
+      'A value of a raw row that is being made an entity of came to be sent. Take it from the entity.',
+    );
   }
 
   toJSON(): string {
@@ -71,11 +80,25 @@ export class ColumnTransformer {
 
 /**
  * Stands for a plaintext in the dirty check, which compares with `===`: equal values of one column get one token. A
- * driver that tries to bind it, or anything that prints it, throws.
+ * statement that carries one is refused; a driver that binds it all the same, or anything that prints it, throws.
  */
 class Token {
+  readonly #label: string;
+
+  constructor(label: string) {
+    this.#label = label;
+  }
+
+  [WHY_NOT](): SealError {
+    return new SealError(
+      'ERR_SEAL_NOT_ATTACHED',
+      `${this.#label}: a value came to be sent unsealed and was stopped, since its statement was not made by the attached ` +
+        'DataSource. A library that puts query builders of its own in the place of TypeORM’s must do so before attachFieldSeal.',
+    );
+  }
+
   toPostgres(): never {
-    throw new TypeError('A plaintext reached the driver unsealed and was stopped.');
+    throw this[WHY_NOT]();
   }
 
   toSqlString(): never {
@@ -96,7 +119,7 @@ class Token {
 }
 
 // Tokens live for one synchronous run: TypeORM computes a diff without awaiting, and plaintext is not kept longer.
-let tokens: Map<string, Token> | undefined;
+let tokens: Map<EncryptedColumn, Map<string, Token>> | undefined;
 
 function tokenOf(column: EncryptedColumn, value: unknown): Token {
   if (tokens === undefined) {
@@ -105,11 +128,13 @@ function tokenOf(column: EncryptedColumn, value: unknown): Token {
       tokens = undefined;
     });
   }
-  const canonical = isSealed(value) ? canonicalOfSealed(value) : canonicalOf(column.handle.codec, value);
-  let token = tokens.get(canonical);
-  if (token === undefined) {
-    token = new Token();
-    tokens.set(canonical, token);
+  let ofColumn = tokens.get(column);
+  if (ofColumn === undefined) {
+    ofColumn = new Map<string, Token>();
+    tokens.set(column, ofColumn);
   }
+  const canonical = isSealed(value) ? canonicalOfSealed(value) : canonicalOf(column.handle.codec, value);
+  let token = ofColumn.get(canonical);
+  if (token === undefined) ofColumn.set(canonical, (token = new Token(column.label)));
   return token;
 }
