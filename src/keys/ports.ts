@@ -7,6 +7,7 @@ import type { FieldSealError } from '../errors.js';
 import type { FieldSealEvent } from './events.js';
 import type { Policy } from './policy.js';
 import type { KeyState } from './states.js';
+import type { StoreContext } from './store-contexts.js';
 
 export type { Delivery } from '../cell/format.js';
 
@@ -83,7 +84,9 @@ export interface GeneratedPair {
 /** Something that the credentials of this process were not refused. */
 export interface Privilege {
   readonly kek: string;
-  readonly operation: 'Decrypt' | 'ReEncrypt';
+  readonly operation: 'Decrypt' | 'ReEncrypt' | 'CreateGrant';
+  /** Of Decrypt, the kind and delivery that it was asked for, where that is not an envelope cell's. */
+  readonly context?: StoreContext;
   /** `'allowed'`, or the name of the exception or network fault that left the question open. */
   readonly answer: string;
 }
@@ -151,11 +154,13 @@ export interface KekProvider {
    * What the credentials of this process might do besides making envelope keys: for each KEK of `keks`, whether they
    * may open its wraps (Decrypt) or move them (ReEncrypt, to the same KEK). Asked with DryRun about a data key made for
    * the question; three calls per KEK. Empty when every question was answered with a denial, which raises no alarm;
-   * every other answer is listed. What it cannot see: rights on other contexts than this envelope's, ReEncrypt to other
-   * KEKs, and rights that are given later.
+   * every other answer is listed. With `stored`, also Decrypt under each of these contexts of a key store, and CreateGrant,
+   * by which a process could let itself or others in: one call more per KEK and question. What it cannot see: PutKeyPolicy,
+   * which has no dry run, CreateGrant for other operations than Decrypt, rights on contexts that are not asked for,
+   * ReEncrypt to other KEKs, and rights that are given later.
    * @throws KmsError when the data key cannot be made.
    */
-  notDenied(scope: KeyScope): Promise<readonly Privilege[]>;
+  notDenied(scope: KeyScope, stored?: readonly StoreContext[]): Promise<readonly Privilege[]>;
   /** KMS calls made so far per operation, retries and dry runs included. */
   calls(): Readonly<Record<string, number>>;
   /** Ends calls under way; afterwards everything but `calls` and `close` is `ERR_KMS_UNAVAILABLE`. */

@@ -22,7 +22,7 @@ export interface CheckedProcess {
 }
 
 /**
- * One GenerateDataKey and two dry runs for each KEK and purpose.
+ * One GenerateDataKey and three dry runs for each KEK and purpose, one more for each context of a key store that it may have.
  * @throws KmsError `ERR_KMS_TOO_MUCH_PRIVILEGE` where one was not denied, for whatever reason; of the key source.
  */
 export async function checkPrivileges(process: CheckedProcess): Promise<void> {
@@ -40,11 +40,14 @@ export async function checkPrivileges(process: CheckedProcess): Promise<void> {
 
 function tooMuch(purpose: string, privileges: readonly Privilege[]): KmsError {
   const got = privileges
-    .map(({ kek, operation, answer }) => `${operation} under ${kek}: ${answer}`)
+    .map(({ kek, operation, context, answer }) => {
+      const of = context === undefined ? '' : ` of kind ${context.kind}, delivery ${context.delivery},`;
+      return `${operation}${of} under ${kek}: ${answer}`;
+    })
     .join('; ');
   return new KmsError(
     'ERR_KMS_TOO_MUCH_PRIVILEGE',
     `Purpose ${purpose}: expected the KMS to deny a write-only process everything that opens, got ${got}. Take these ` +
-      'rights away from its credentials (fieldseal policy prints what it needs), or give it credentials of its own.',
+      'rights away from its credentials (fieldseal policy prints what it needs), or give it credentials of its own. Not asked, since the KMS has no dry run of it: PutKeyPolicy, and rights that are given later.',
   );
 }

@@ -13,6 +13,7 @@ import type {
   Wrap,
   WrapContext,
 } from '../keys/ports.js';
+import type { StoreContext } from '../keys/store-contexts.js';
 import { isKeyArn } from './arn.js';
 import { generateMac } from './aws-macs.js';
 import { PAIR_SIZE, ROOT_SIZE } from './aws-answers.js';
@@ -150,8 +151,8 @@ class AwsKms implements KekProvider {
     return generateMac(this.#started(), key, purpose, message);
   }
 
-  async notDenied(scope: KeyScope): Promise<readonly Privilege[]> {
-    return notDenied(this.#started(), this.keks(scope.purpose), scope);
+  async notDenied(scope: KeyScope, stored?: readonly StoreContext[]): Promise<readonly Privilege[]> {
+    return notDenied(this.#started(), this.#keksOf(scope.purpose).wrapping, scope, stored);
   }
 
   calls(): Readonly<Record<string, number>> {

@@ -19,6 +19,7 @@ import type {
   UnwrappedKey,
 } from '../keys/ports.js';
 import type { Policy } from '../keys/policy.js';
+import { storeContexts } from '../keys/store-contexts.js';
 import { CountedUsage } from './counted-usage.js';
 import { makeEnvelopeKey, openEnvelopeKey } from './envelopes.js';
 import { publicHalves, unwrapChosen } from './hand-out.js';
@@ -193,7 +194,7 @@ class KeyStoreSource implements PublishingKeySource {
   }
 
   notDenied(purpose: string): Promise<readonly Privilege[]> {
-    return this.#options.kms.notDenied(this.#keyScope(purpose));
+    return this.#options.kms.notDenied(this.#keyScope(purpose), storeContexts(this.#policy(purpose)));
   }
 
   kmsCalls(): Readonly<Record<string, number>> {

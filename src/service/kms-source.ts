@@ -2,6 +2,7 @@
 import { ConfigError } from '../errors.js';
 import { objectWith, parseOptions } from '../keys/options.js';
 import type { FieldSealEvent } from '../keys/events.js';
+import { storeContexts } from '../keys/store-contexts.js';
 import type {
   Access,
   EnvelopeKey,
@@ -104,7 +105,9 @@ class KmsSource implements KeySource {
   }
 
   notDenied(purpose: string): Promise<readonly Privilege[]> {
-    return this.#kms.notDenied(this.#started.scope(purpose));
+    const policy = this.#started.context.policies.get(purpose);
+    const scope = this.#started.scope(purpose);
+    return this.#kms.notDenied(scope, policy && storeContexts(policy));
   }
 
   handOut(purpose: string): Promise<readonly HandedOutKey[]> {

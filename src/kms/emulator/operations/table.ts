@@ -7,6 +7,7 @@ import {
   generateDataKeyWithoutPlaintext,
 } from './data-keys.js';
 import { decrypt, encrypt, reEncrypt } from './encryption.js';
+import { createGrant } from './grants.js';
 import { getKeyPolicy, putKeyPolicy } from './key-policies.js';
 import {
   cancelKeyDeletion,
@@ -37,6 +38,7 @@ export const OPERATIONS: ReadonlyMap<string, Operation> = new Map([
   ['CancelKeyDeletion', cancelKeyDeletion],
   ['PutKeyPolicy', putKeyPolicy],
   ['GetKeyPolicy', getKeyPolicy],
+  ['CreateGrant', createGrant],
   ['GetPublicKey', getPublicKey],
   ['CreateAlias', createAlias],
   ['UpdateAlias', updateAlias],
