@@ -14,14 +14,9 @@ let isTurning = false;
 /** What `job` returns or throws: at once where this turn has time left, else a promise of a later turn, first come first served. */
 export function inSlices<T>(job: () => T): Ready<T> {
   if (waiting.length === 0 && spentMs < SLICE_MS) return timed(job);
-  return new Promise<T>((resolve, reject) => {
-    waiting.push(() => {
-      try {
-        resolve(timed(job));
-      } catch (error) {
-        reject(error);
-      }
-    });
+  return new Promise<T>((resolve) => {
+    // What the job throws rejects the inner promise.
+    waiting.push(() => resolve(new Promise<T>((done) => done(timed(job)))));
   });
 }
 
