@@ -91,10 +91,14 @@ const dateCodec: Codec = {
   },
 };
 
+/** Levels of JSON whose keys are sorted: by recursion, whose stack ends at some thousand. */
+const MAX_DEPTH = 1_000;
+
 const jsonCodec: Codec = {
   encode: stringify,
   canonical(value, where) {
-    return stringify(sortKeys(JSON.parse(stringify(value, where))), where);
+    const sorted = sortKeys(JSON.parse(stringify(value, where)), where, MAX_DEPTH);
+    return stringify(sorted, where);
   },
   decode(source, start, end) {
     const text = decodeText(source, start, end);
@@ -186,12 +190,13 @@ function stringify(value: unknown, where: string): string {
   return text;
 }
 
-function sortKeys(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(sortKeys);
+function sortKeys(value: unknown, where: string, depth: number): unknown {
   if (typeof value !== 'object' || value === null) return value;
+  if (depth === 0) throw refused(where, `JSON of at most ${MAX_DEPTH} levels for an index`, 'more');
+  if (Array.isArray(value)) return value.map((item) => sortKeys(item, where, depth - 1));
   const sorted: Record<string, unknown> = Object.create(null) as Record<string, unknown>;
   for (const [key, item] of Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)))
-    sorted[key] = sortKeys(item);
+    sorted[key] = sortKeys(item, where, depth - 1);
   return sorted;
 }
 

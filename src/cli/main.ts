@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 /** The `fieldseal` binary: a table of commands, exit codes, one line per error. */
+import { createRequire } from 'node:module';
 import { Command, CommanderError } from 'commander';
 import { isError, isFieldSealError } from '../errors.js';
 import { devKmsCommand } from './dev-kms.js';
@@ -13,13 +14,26 @@ const COMMANDS: readonly (() => Command)[] = [devKmsCommand, localKekCommand, po
 const FAILED = 1;
 const MISUSED = 2;
 
-// Not top-level await: the CommonJS build has none.
+const STUCK =
+  'ERR_CONFIG_OPTION: the command ended before it was done: it waited for something that never happens, such as a ' +
+  'top-level await of the configuration module that does not settle.\n';
+
+let isDone = false;
+// Node ends a process that waits for what can never happen, with exit code 0 and without a word.
+process.on('exit', () => {
+  if (isDone) return;
+  process.stderr.write(STUCK);
+  process.exitCode = FAILED;
+});
 void run(process.argv).then((code) => {
+  isDone = true;
   process.exitCode = code;
 });
 
 async function run(argv: readonly string[]): Promise<number> {
-  const program = new Command('fieldseal').description('Field-level envelope encryption: operation.');
+  const program = new Command('fieldseal')
+    .description('Field-level envelope encryption: operation.')
+    .version(ownVersion(), '--version', 'print the version of this package');
   for (const makeCommand of COMMANDS) program.addCommand(makeCommand());
   throwInsteadOfExit(program);
   try {
@@ -28,6 +42,14 @@ async function run(argv: readonly string[]): Promise<number> {
   } catch (error) {
     return report(error);
   }
+}
+
+/** Of the package.json above, wherever in it this file was built to. */
+function ownVersion(): string {
+  const { version } = createRequire(import.meta.url)('fieldseal/package.json') as {
+    readonly version: string;
+  };
+  return version;
 }
 
 /** Commander prints its own errors, in one line, before it throws. */

@@ -5,7 +5,7 @@ import { ConfigError } from '../errors.js';
 import type { FieldSealEvent } from './events.js';
 import { hasIndexKeys } from './delivery-options.js';
 import type { FieldColumn, FieldDeclaration } from './field-seal.js';
-import { nearestName } from './options.js';
+import { describeValue, nearestName } from './options.js';
 import type { Policy } from './policy.js';
 import { previousColumn, type PreviousColumn } from './previously.js';
 
@@ -43,6 +43,7 @@ export class Columns {
    * @throws ConfigError `ERR_CONFIG_PURPOSE_UNKNOWN`, `ERR_CONFIG_FIELD`, `ERR_CONFIG_DUPLICATE_CONTEXT`.
    */
   declare(declaration: FieldDeclaration): FieldColumn {
+    checkDeclaration(declaration);
     const context = JSON.stringify([declaration.entity, declaration.field]);
     const known = this.#byContext.get(context);
     if (known !== undefined) {
@@ -113,6 +114,11 @@ export class Columns {
 
   /** @throws ConfigError `ERR_CONFIG_PURPOSE_UNKNOWN`. */
   policy(purpose: string): Policy {
+    // What callers pass is not always what the types say.
+    if (typeof purpose !== 'string') {
+      const got = describeValue(purpose);
+      throw new ConfigError('ERR_CONFIG_PURPOSE_UNKNOWN', `Expected the name of a purpose, got ${got}.`);
+    }
     const policy = this.#policies.get(purpose);
     if (policy !== undefined) return policy;
     const known = [...this.#policies.keys()];
@@ -122,6 +128,17 @@ export class Columns {
       `There is no purpose '${purpose}'; ${nearest === undefined ? `purposes are ${known.join(', ')}` : `did you mean '${nearest}'?`}`,
     );
   }
+}
+
+/** Before anything is made of it; that its names are such is looked at with the column. */
+function checkDeclaration(declaration: unknown): void {
+  const names = typeof declaration === 'object' && declaration !== null ? declaration : {};
+  const { entity, field } = names as { readonly entity?: unknown; readonly field?: unknown };
+  if (typeof entity === 'string' && typeof field === 'string') return;
+  throw new ConfigError(
+    'ERR_CONFIG_FIELD',
+    `Expected the declaration of a column with entity and field, got ${describeValue(entity)} and ${describeValue(field)}.`,
+  );
 }
 
 /** Cells of one context are opened one way: two ways to declare it are a mistake. */

@@ -228,9 +228,12 @@ function parseDuration(value: string): number | undefined {
   return unitMs === undefined ? undefined : Number(match?.[1]) * unitMs;
 }
 
-/** A short word of configuration is no secret and helps to find the mistake; anything longer is told by its length. */
+/** Letters, digits and dashes are what words and durations are made of; a string with anything else may be a secret. */
+const WORD = /^[A-Za-z0-9][A-Za-z0-9 .-]{0,23}$/;
+
+/** A word of configuration helps to find the mistake; anything else, such as a connection string, is told by its length. */
 function describeWord(value: unknown): string {
-  return typeof value === 'string' && value.length <= MAX_WORD ? quote(value) : describeValue(value);
+  return typeof value === 'string' && WORD.test(value) ? quote(value) : describeValue(value);
 }
 
 function quote(word: string): string {

@@ -62,10 +62,11 @@ export class ValueColumns {
 
   /** @throws ConfigError `ERR_CONFIG_PURPOSE_UNKNOWN`, `ERR_CONFIG_FIELD`. */
   get(purpose: string, name: string, { type, bind, pad }: ParsedValueOptions): CellColumn {
+    this.#columns.policy(purpose);
+    const [entity, field] = splitName(name);
     const id = JSON.stringify([purpose, name, type, pad, bind !== undefined]);
     let column = this.#made.get(id);
     if (column === undefined) {
-      const [entity, field] = splitName(name);
       column = this.#columns.cells(purpose, { entity, field, codec: type, pad, bound: bind !== undefined });
       this.#made.set(id, column);
     }
@@ -130,7 +131,12 @@ function kindOf(name: string, value: unknown): BoundKind {
 }
 
 /** The entity is what stands before the first dot. */
-function splitName(name: string): [entity: string, field: string] {
+function splitName(name: unknown): [entity: string, field: string] {
+  if (typeof name !== 'string')
+    throw new ConfigError(
+      'ERR_CONFIG_FIELD',
+      `Expected a name like 'entity.field', got ${describeValue(name)}.`,
+    );
   const dot = name.indexOf('.');
   if (dot > 0 && dot < name.length - 1) return [name.slice(0, dot), name.slice(dot + 1)];
   throw new ConfigError(

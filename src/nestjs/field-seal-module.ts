@@ -48,7 +48,7 @@ export class FieldSealModule implements OnModuleInit, OnApplicationShutdown {
    *   DataSource that has encrypted fields and is not attached, and for a second FieldSealModule.
    */
   static forRootAsync(options: FieldSealAsyncOptions): DynamicModule {
-    const { imports = [], inject = [], useFactory } = options;
+    const { imports = [], inject = [], useFactory } = checked(options);
     return {
       module: FieldSealModule,
       global: true,
@@ -102,6 +102,16 @@ export class FieldSealModule implements OnModuleInit, OnApplicationShutdown {
     );
     return [...new Set(instances.filter(isDataSource))];
   }
+}
+
+/** @throws ConfigError `ERR_CONFIG_OPTION`. */
+function checked(options: unknown): FieldSealAsyncOptions {
+  const { useFactory } = Object(options) as { readonly useFactory?: unknown };
+  if (typeof useFactory === 'function') return options as FieldSealAsyncOptions;
+  throw new ConfigError(
+    'ERR_CONFIG_OPTION',
+    `FieldSealModule.forRootAsync: expected useFactory, a function that gives the options of createFieldSeal, got ${typeof useFactory}.`,
+  );
 }
 
 /** A proxy stands for something else in each request, and may throw where it is asked outside of one, as nestjs-cls has it. */

@@ -1,5 +1,5 @@
 /** `attachFieldSeal`: turns a DataSource into one that seals and opens the encrypted fields of its entities. */
-import type { DataSource } from 'typeorm';
+import { InstanceChecker, type DataSource } from 'typeorm';
 import { ConfigError } from '../errors.js';
 import { isFieldSeal, type FieldSealPages } from '../keys/field-seal.js';
 import {
@@ -201,6 +201,9 @@ function attachments(): WeakMap<DataSource, Attachment> {
 }
 
 function refuseUnsuitable(dataSource: DataSource): void {
+  if (!InstanceChecker.isDataSource(dataSource)) {
+    throw optionError('attachFieldSeal', 'a DataSource of TypeORM', describeValue(dataSource));
+  }
   familyOf(dataSource);
   if (attachments().has(dataSource)) {
     throw new ConfigError(

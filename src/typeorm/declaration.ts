@@ -9,6 +9,7 @@ import {
   flag,
   oneOf,
   optional,
+  describeValue,
   optionError,
   parseOptions,
   text,
@@ -163,6 +164,8 @@ export function declarationOf(transformer: unknown): Declaration | undefined {
 }
 
 function parseDeclaration(options: EncryptedOptions, field: string, designType: unknown) {
+  if (typeof field !== 'string' || field === '')
+    throw optionError('the property of an encrypted field', 'its name', describeValue(field));
   const parsed = parseOptions(OPTIONS, options, `@Encrypted ${field}`);
   if (!parsed.notAuthenticationData) refuseNeverStored(field, parsed.name);
   const declared = Object.freeze({ ...parsed, type: parsed.type ?? typeOfDesign(designType) });

@@ -1,5 +1,14 @@
 /** The file that keeps the emulator's keys over restarts. It holds key material in the clear, like all of the emulator. */
-import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname } from 'node:path';
 import { z } from 'zod';
 import { ConfigError } from '../../errors.js';
@@ -67,15 +76,21 @@ export function writeStateFile(path: string, state: EmulatorState): void {
   }));
   const aliases = Object.fromEntries(state.aliases);
   const temporary = `${path}.${process.pid}.tmp`;
-  writeAndSync(temporary, JSON.stringify({ format: 'fieldseal-kms-emulator/1', keys, aliases }, null, 2));
-  renameSync(temporary, path);
+  try {
+    writeAndSync(temporary, JSON.stringify({ format: 'fieldseal-kms-emulator/1', keys, aliases }, null, 2));
+    renameSync(temporary, path);
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw notWritten(path, error);
+  }
   syncFolder(dirname(path));
 }
 
 function writeAndSync(path: string, text: string): void {
   const file = openSync(path, 'w', 0o600);
   try {
-    writeSync(file, text);
+    // Not writeSync, which writes what there is room for and returns how much that was.
+    writeFileSync(file, text);
     fsyncSync(file);
   } finally {
     closeSync(file);
@@ -93,13 +108,34 @@ function syncFolder(path: string): void {
 }
 
 function parseJson(path: string): unknown {
-  const text = readFileSync(path, 'utf8');
+  const text = readText(path);
   try {
     return JSON.parse(text);
   } catch {
     throw damaged(path, `expected JSON, got ${text.length} characters that are none`);
   }
 }
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new ConfigError(
+      'ERR_CONFIG_OPTION',
+      `State file ${path}: expected a file that can be read, got ${codeOf(error)}.`,
+    );
+  }
+}
+
+function notWritten(path: string, error: unknown): ConfigError {
+  return new ConfigError(
+    'ERR_CONFIG_OPTION',
+    `State file ${path} could not be written (${codeOf(error)}) and was left as it is; what was done since is not in it. ` +
+      'Look at the room on its disk and at the rights on its folder.',
+  );
+}
+
+const codeOf = (error: unknown): string => String((error as NodeJS.ErrnoException).code ?? 'an error');
 
 function damaged(path: string, why: string): ConfigError {
   return new ConfigError(

@@ -17,6 +17,7 @@ const createRequest = z.object({
   KeyUsage: z.enum(KEY_USAGES).optional(),
   KeySpec: z.enum(KEY_SPECS).optional(),
   BypassPolicyLockoutSafetyCheck: z.boolean().optional(),
+  MultiRegion: z.boolean().optional(),
 });
 
 const keyRequest = z.object({ KeyId: keyId });
@@ -28,6 +29,10 @@ const deletionRequest = z.object({ KeyId: keyId, PendingWindowInDays: z.int().mi
 export const createKey: Operation = (call) => {
   call.authorize('*');
   const input = call.parse(createRequest);
+  // A key of one region in the place of one of several would be found out in production.
+  if (input.MultiRegion === true) {
+    throw new AwsException('UnsupportedOperationException', 'This emulator has no multi-Region keys.');
+  }
   const spec = input.KeySpec ?? 'SYMMETRIC_DEFAULT';
   if ((input.KeyUsage ?? 'ENCRYPT_DECRYPT') !== SPECS[spec].usage) {
     throw new AwsException('ValidationException', `The KeyUsage of a ${spec} key is ${SPECS[spec].usage}.`);
