@@ -33,12 +33,14 @@ export interface Reading {
 
 type Items = readonly Token[];
 
-/** Refuses the first use of a cell that is none of those. */
-export function readStatement(reading: Reading, items: Items): void {
-  read(reading, items, newScope());
+/**
+ * Refuses the first use of a cell that is none of those.
+ * @returns What the statement gives, column by column.
+ */
+export function readStatement(reading: Reading, items: Items): readonly Output[] {
+  return read(reading, items, newScope());
 }
 
-/** @returns What the statement gives, column by column. */
 function read(reading: Reading, items: Items, outer: Scope): readonly Output[] {
   const [only] = items;
   if (items.length === 1 && only?.kind === 'group') return read(reading, only.items, outer);

@@ -4,7 +4,12 @@
  */
 import type { DataSource, EntityMetadata } from 'typeorm';
 import { ConfigError } from '../errors.js';
+import { readStatement } from './cell-uses.js';
+import { familyOf } from './column-types.js';
 import type { ColumnsOf, EncryptedColumn } from './encrypted-column.js';
+import { tableOf, type Output } from './sql-scope.js';
+import { SqlTables, type Table } from './sql-tables.js';
+import { tokenizer } from './sql-tokens.js';
 
 /** @throws ConfigError `ERR_CONFIG_FIELD` for `@Encrypted` on a property of a view. */
 export function refuseEncryptedView({ tableType }: EntityMetadata, label: string): void {
@@ -16,74 +21,66 @@ export function refuseEncryptedView({ tableType }: EntityMetadata, label: string
 }
 
 /**
- * Looks for cells among the columns of views, by the names in their SQL: what a view computes from them, or takes from
- * another view, is not known.
- * @throws ConfigError `ERR_CONFIG_FIELD` naming the column of the view and the encrypted field.
+ * Reads the SQL of every view, and of the views that it takes its rows from.
+ * @throws ConfigError `ERR_CONFIG_FIELD` naming the view and the encrypted field whose cells it shows or computes with.
  */
 export function refuseViewsOfCells(dataSource: DataSource, columnsOf: ColumnsOf): void {
-  const encrypted = dataSource.entityMetadatas.filter((metadata) => columnsOf(metadata).length > 0);
-  if (encrypted.length === 0) return;
-  for (const view of dataSource.entityMetadatas.filter(({ tableType }) => tableType === 'view')) {
-    const sql = sqlOf(dataSource, view);
-    for (const metadata of encrypted) refuseCells(view, sql, metadata, columnsOf(metadata));
+  const views = dataSource.entityMetadatas.filter(({ tableType }) => tableType === 'view');
+  if (views.length === 0) return;
+  const tables = new SqlTables(dataSource.entityMetadatas, columnsOf);
+  const tokensOf = tokenizer(familyOf(dataSource));
+  const known = new Map<EntityMetadata, readonly Output[]>();
+
+  const find = (path: readonly string[]): Table => {
+    const view = views.find(({ tableName }) => tableName.toLowerCase() === path.at(-1));
+    return view ? tableOf(outputsOf(view), []) : tables.find(path);
+  };
+  const outputsOf = (view: EntityMetadata): readonly Output[] => {
+    const read = known.get(view);
+    if (read) return read;
+    // A view that names itself would be read for ever.
+    known.set(view, []);
+    const refuse = (field: EncryptedColumn): never => {
+      throw computes(view, field);
+    };
+    const outputs = readStatement({ tables: { find }, refuse }, tokensOf(sqlOf(dataSource, view)));
+    known.set(view, outputs);
+    return outputs;
+  };
+
+  for (const view of views) {
+    for (const { propertyPath, databaseName } of view.columns) {
+      const shown = outputsOf(view).find(({ name }) => name === databaseName.toLowerCase());
+      if (shown?.cell) throw shows(`${view.name}.${propertyPath}`, shown.cell);
+    }
   }
 }
 
-function refuseCells(
-  view: EntityMetadata,
-  sql: string,
-  table: EntityMetadata,
-  encrypted: readonly EncryptedColumn[],
-): void {
-  const names = namesIn(sql, table);
-  if (names.length === 0) return;
-  for (const { databaseName, propertyPath } of view.columns) {
-    const field = encrypted.find(({ cell }) => shows(sql, names, cell.databaseName, databaseName));
-    if (field === undefined) continue;
-    throw new ConfigError(
-      'ERR_CONFIG_FIELD',
-      `${view.name}.${propertyPath}: expected a column that can be read from a view, got the cell of ${field.label}, which a ` +
-        `view shows as bytes and finds nothing by. Leave it out of the entity. ${openingRaw(table.name)}`,
-    );
-  }
-}
-
-const openingRaw = (entity: string): string =>
-  'To read it, select from the view as raw rows and open those: ' +
-  `openRaw(dataSource, ${entity}, await dataSource.query('SELECT … FROM …'), { column: 'property' }).`;
-
-/** As TypeORM makes it when it creates the view, without quotes. */
+/** As TypeORM makes it when it creates the view. */
 function sqlOf(dataSource: DataSource, { expression }: EntityMetadata): string {
-  if (typeof expression !== 'function') return unquoted(expression ?? '');
+  if (typeof expression !== 'function') return expression ?? '';
   try {
-    return unquoted(expression(dataSource).getQuery());
+    return expression(dataSource).getQuery();
   } catch {
     // TypeORM calls it in migrations only, so it may need what is not there now: nothing is known of such a view.
     return '';
   }
 }
 
-const unquoted = (sql: string): string => sql.replaceAll(/["`[\]]/gu, '');
-
-/** The table in this SQL: its name, and the aliases that it has there. */
-function namesIn(sql: string, { tableName }: EntityMetadata): readonly string[] {
-  const table = escape(tableName);
-  const uses = sql.matchAll(
-    new RegExp(`\\b(?:from|join)\\s+(?:\\w+\\.)*${table}\\b(?:\\s+(?:as\\s+)?(\\w+))?`, 'giu'),
+const shows = (property: string, { label, metadata }: EncryptedColumn): ConfigError =>
+  new ConfigError(
+    'ERR_CONFIG_FIELD',
+    `${property}: expected a column that can be read from a view, got the cell of ${label}, which a view shows as bytes and ` +
+      `finds nothing by. Leave it out of the entity. ${openingRaw(metadata.name)}`,
   );
-  return [...uses].flatMap(([, alias]) => (alias === undefined ? [table] : [table, escape(alias)]));
-}
 
-/** Whether a column of the view is this cell: by an alias, by its own name, or by all columns of its table. */
-function shows(sql: string, tables: readonly string[], cell: string, column: string): boolean {
-  const of = `(?<![\\w.])(?:(?:\\w+\\.)*(?:${tables.join('|')})\\.)?`;
-  if (pattern(`${of}${escape(cell)}\\s+as\\s+${escape(column)}\\b`).test(sql)) return true;
-  if (column !== cell || pattern(`\\bas\\s+${escape(column)}\\b`).test(sql)) return false;
-  const isOfOther = pattern(`\\b\\w+\\.${escape(cell)}\\b`).test(sql);
-  const isOfTable = pattern(`(?<![\\w.])(?:${tables.join('|')})\\.(?:${escape(cell)}\\b|\\*)`).test(sql);
-  return isOfTable || !isOfOther;
-}
+const computes = ({ name }: EntityMetadata, { label, metadata }: EncryptedColumn): ConfigError =>
+  new ConfigError(
+    'ERR_CONFIG_FIELD',
+    `${name}: expected a view that leaves cells as they are, got SQL that computes with those of ${label} or compares them; ` +
+      `cells have no order and no equality. COUNT and IS NULL work. ${openingRaw(metadata.name)}`,
+  );
 
-const pattern = (source: string): RegExp => new RegExp(source, 'iu');
-
-const escape = (name: string): string => name.replaceAll(/[.*+?^${}()|[\]\\]/gu, '\\$&');
+const openingRaw = (entity: string): string =>
+  'To read it, select from the view as raw rows and open those: ' +
+  `openRaw(dataSource, ${entity}, await dataSource.query('SELECT … FROM …'), { column: 'property' }).`;

@@ -97,6 +97,32 @@ describe('a view', () => {
     await expectRefused([Shows], /^Shows\.pan: .*the cell of Card\.pan.*openRaw\(dataSource, Card/u);
   });
 
+  it.each([
+    ['of a sub-query', 'SELECT x.id, x.number AS pan FROM (SELECT id, pan AS number FROM cards) x'],
+    ['of a common table expression', 'WITH x AS (SELECT * FROM cards) SELECT x.id, x.pan FROM x'],
+    ['of another view', 'SELECT v.id, v.number AS pan FROM inner_view v'],
+  ])('cannot show a cell %s', async (_, expression) => {
+    @ViewEntity({ name: 'inner_view', expression: 'SELECT id, pan AS number FROM cards' })
+    class Inner {
+      @ViewColumn() id!: string;
+    }
+    @ViewEntity({ name: 'outer_view', expression })
+    class Outer {
+      @ViewColumn() id!: string;
+      @ViewColumn() pan!: Buffer;
+    }
+    await expectRefused([Inner, Outer], /^Outer\.pan: .*the cell of Card\.pan.*openRaw\(dataSource, Card/u);
+  });
+
+  it('cannot compute with cells', async () => {
+    @ViewEntity({ expression: 'SELECT c.id, MAX(c.pan) AS highest FROM cards c GROUP BY c.id' })
+    class Computes {
+      @ViewColumn() id!: string;
+      @ViewColumn() highest!: string;
+    }
+    await expectRefused([Computes], /^Computes: .*computes with those of Card\.pan/u);
+  });
+
   it('cannot show a cell under another name, and by a query builder', async () => {
     @ViewEntity({
       expression: (dataSource) => dataSource.createQueryBuilder().select('c.pan', 'number').from(Card, 'c'),
