@@ -17,7 +17,7 @@ const MAY_IMPORT = {
   typeorm: ['errors', 'cell', 'keys'],
   index: ['errors', 'cell', 'keys', 'service'],
   nestjs: ['typeorm', 'index'],
-  policy: ['errors', 'keys', 'kms', 'store'],
+  policy: ['errors', 'keys', 'kms', 'store', 'service'],
   // Of typeorm the list of encrypted columns alone: grants must come from the declarations themselves.
   cli: ['errors', 'cell', 'keys', 'kms', 'store', 'service', 'policy', 'typeorm', 'index'],
   testing: ['errors', 'cell', 'keys', 'kms', 'store', 'service', 'typeorm', 'index'],

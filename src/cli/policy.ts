@@ -23,7 +23,7 @@ sql        grants for PostgreSQL, in two parts for two databases (--database pri
 terraform  aws_kms_key_policy and aws_iam_policy resources
 all        every document under a heading of its own
 
-The module exports options (of createFieldSeal; its keys are ignored), tiers and, for SQL, dataSource. The command runs
+The module exports options (of createFieldSeal, which checks them too; keys are ignored), tiers and, for SQL, dataSource. The command runs
 it, and asks neither a KMS nor a database.`;
 
 export function policyCommand(): Command {

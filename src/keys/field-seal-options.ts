@@ -6,12 +6,14 @@ import {
   callback,
   contextName,
   group,
+  join,
   objectWith,
   oneOf,
   optional,
   parseOptions,
   wholeNumber,
   withDefault,
+  type ParsedOptions,
 } from './options.js';
 import { parsePolicies } from './policy.js';
 import type { Policy, PurposeOptions } from './policy.js';
@@ -94,16 +96,37 @@ const table = {
   randomBelow: optional(callback<RandomBelow>()),
 };
 
-/** @throws ConfigError `ERR_CONFIG_OPTION`. */
+/** Everything but where keys come from, which a command that only reads the settings has no use for. */
+export type FieldSealSettings = Omit<ParsedFieldSealOptions, 'source'>;
+
+/** @throws ConfigError `ERR_CONFIG_OPTION`, `ERR_CONFIG_POOL_NOT_WRITE_ONLY`. */
 export function parseFieldSealOptions(options: unknown): ParsedFieldSealOptions {
-  const { purposes, keys, keyring, randomBelow, ...parsed } = parseOptions(table, options, '');
-  if (parsed.access === 'write-only') refusePools(purposes);
+  const given = parseOptions(table, options, '');
+  return { ...settingsOf(given, ''), source: given.keys };
+}
+
+/**
+ * The same options for whoever makes no field seal of them: `keys` may be left out and is not looked at.
+ * @param path Where the options stand, for messages.
+ * @throws ConfigError as `parseFieldSealOptions`.
+ */
+export function parseFieldSealSettings(options: unknown, path: string): FieldSealSettings {
+  return settingsOf(parseOptions({ ...table, keys: () => undefined }, options, path), path);
+}
+
+function settingsOf(given: Omit<ParsedOptions<typeof table>, 'keys'>, path: string): FieldSealSettings {
+  const { application, environment, purposes, access, privilegeCheck, onEvent, keyring, clock } = given;
+  if (access === 'write-only') refusePools(purposes, path);
   return {
-    ...parsed,
+    application,
+    environment,
     policies: purposes,
-    source: keys,
+    access,
+    privilegeCheck,
+    onEvent,
     keyringMax: keyring.max,
-    randomBelow: randomBelow ?? bufferedRandomBelow(),
+    clock,
+    randomBelow: given.randomBelow ?? bufferedRandomBelow(),
   };
 }
 
@@ -111,12 +134,12 @@ export function parseFieldSealOptions(options: unknown): ParsedFieldSealOptions 
  * Whoever holds the keys of a pool opens what any process has sealed under them.
  * @throws ConfigError `ERR_CONFIG_POOL_NOT_WRITE_ONLY`.
  */
-export function refusePools(policies: ReadonlyMap<string, Policy>): void {
+export function refusePools(policies: ReadonlyMap<string, Policy>, path = ''): void {
   for (const { purpose, delivery } of policies.values()) {
     if (delivery !== 'pool') continue;
     throw new ConfigError(
       'ERR_CONFIG_POOL_NOT_WRITE_ONLY',
-      `purposes.${purpose}.delivery: expected 'envelope' or 'sealed' where a process or a view only writes, got 'pool', whose keys ` +
+      `${join(path, `purposes.${purpose}.delivery`)}: expected 'envelope' or 'sealed' where a process or a view only writes, got 'pool', whose keys ` +
         'open what they seal; choose another delivery, or leave the purpose out here.',
     );
   }

@@ -244,7 +244,8 @@ function shorten(word: string): string {
   return word.length <= MAX_WORD ? word : `${word.slice(0, MAX_WORD)}…`;
 }
 
-function join(path: string, key: string): string {
+/** The path of an option among those at `path`. */
+export function join(path: string, key: string): string {
   return path === '' ? key : `${path}.${key}`;
 }
 

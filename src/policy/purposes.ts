@@ -1,7 +1,6 @@
 /** What the policy documents need to know of a purpose: how its keys are delivered, and where its index keys are. */
-import { DELIVERIES, indexRule, type IndexPolicy } from '../keys/delivery-options.js';
-import { listOf, mapOf, oneOf, optional, withDefault, type OptionRule } from '../keys/options.js';
-import { parsePolicy } from '../keys/policy.js';
+import type { IndexPolicy } from '../keys/delivery-options.js';
+import type { Policy } from '../keys/policy.js';
 import type { Delivery, KeyKind } from '../keys/ports.js';
 
 /** `'none'`: an envelope purpose that names no index needs no key store, and so no index key. */
@@ -35,19 +34,16 @@ const STORED_AS: Readonly<Record<Delivery, readonly Delivery[]>> = {
   sealed: ['pool', 'sealed'],
 };
 
-/** One purpose of `options.purposes`; every other setting in it is left to createFieldSeal. @throws ConfigError. */
-export function purposeTraits(name: string, settings: unknown, path: string): PurposeTraits {
-  parsePolicy(name, {}, path);
-  const { delivery, accepted, index } = settingsOf(settings, `${path}.${name}`);
-  const source = index?.source ?? (delivery === 'envelope' ? 'none' : 'local');
+export function purposeTraits({ purpose, delivery, accept, index }: Policy): PurposeTraits {
+  const source = index.versions.length === 0 ? 'none' : index.source;
   return {
-    name,
+    name: purpose,
     delivery,
-    opensEnvelopes: accepted.includes('envelope'),
+    opensEnvelopes: accept.deliveries.includes('envelope'),
     index: source,
-    indexVersions: index?.versions ?? [],
-    stored: storedKinds(accepted, source),
-    storedAs: [...new Set(accepted.flatMap((one) => STORED_AS[one]))].sort(),
+    indexVersions: index.versions,
+    stored: storedKinds(accept.deliveries, source),
+    storedAs: [...new Set(accept.deliveries.flatMap((one) => STORED_AS[one]))].sort(),
   };
 }
 
@@ -57,29 +53,3 @@ function storedKinds(accepted: readonly Delivery[], index: IndexSource): readonl
   if (index === 'local' || index === 'later') kinds.add('index').add('store');
   return [...kinds].sort();
 }
-
-function settingsOf(settings: unknown, path: string) {
-  const given = mapOf((value) => value)(settings ?? {}, path);
-  const index = given.get('index');
-  const delivery = deliveryRule(given.get('delivery'), `${path}.delivery`);
-  return {
-    delivery,
-    accepted: [...new Set([delivery, ...(acceptRule(given.get('accept'), `${path}.accept`) ?? [])])],
-    index: index === undefined ? undefined : indexRule(index, `${path}.index`),
-  };
-}
-
-const deliveryWord = withDefault(oneOf(DELIVERIES), 'pool');
-
-/** `'envelope'`, or `{ envelope: { reuse: … } }`. */
-const deliveryRule: OptionRule<Delivery> = (value, path) => {
-  const names = typeof value === 'object' && value !== null ? Object.keys(value) : [];
-  return deliveryWord(names.length === 1 ? names[0] : value, path);
-};
-
-/** `{ deliveries: ['envelope', 'pool'] }`, with what createFieldSeal reads besides. */
-const acceptRule: OptionRule<readonly Delivery[] | undefined> = (value, path) =>
-  optional(listOf(oneOf(DELIVERIES), 1))(
-    mapOf((one) => one)(value ?? {}, path).get('deliveries'),
-    `${path}.deliveries`,
-  );

@@ -1,8 +1,8 @@
 /** The named exports `options` and `tiers` of a configuration module, as far as policy documents need them. */
 import { isKeyArn } from '../kms/arn.js';
 import { arnOf, macKeyRule, refuseSharedMacKeys, type MacKeys } from '../kms/mac-keys.js';
+import { parseFieldSealSettings } from '../keys/field-seal-options.js';
 import {
-  contextName,
   describeValue,
   group,
   listOf,
@@ -15,6 +15,8 @@ import {
   withDefault,
   type OptionRule,
 } from '../keys/options.js';
+import type { Policy } from '../keys/policy.js';
+import { checkConfiguredKeks } from '../service/kek-spread.js';
 import { schemaRule } from '../store/schema.js';
 import { purposeTraits, type PurposeTraits } from './purposes.js';
 
@@ -57,13 +59,6 @@ const roleName = optional(text());
 const principals: OptionRule<readonly string[]> = (value, path) =>
   value === undefined ? [] : listOf(principalArn, 1)(typeof value === 'string' ? [value] : value, path);
 
-/** IAM reads `${…}` in a condition as a variable (IAM User Guide, "Policy variables"). */
-const conditionValue: OptionRule<string> = (value, path) => {
-  const name = contextName()(value, path);
-  if (!name.includes('${')) return name;
-  throw optionError(path, 'a name without "${", which IAM would replace', describeValue(value));
-};
-
 const none: ReadonlyMap<string, never> = new Map<string, never>();
 
 const tiersTable = {
@@ -91,19 +86,21 @@ type Tiers = ReturnType<typeof parseTiers>;
 export const principalPath = (tier: Tier): string =>
   `tiers.principals.${tier === 'key-service' ? 'keyService' : tier}`;
 
-/** @throws ConfigError `ERR_CONFIG_OPTION`, naming the export and the option: `tiers.principals.web`. */
+/**
+ * @throws ConfigError as createFieldSeal does for the same options, and `ERR_CONFIG_OPTION` for the tiers; each names the
+ * export and the option: `tiers.principals.web`.
+ */
 export function parseSettings(options: unknown, tiers: unknown): PolicySettings {
-  // Everything else in them, `keys` above all, is for createFieldSeal alone.
-  const given = mapOf((value) => value)(options, 'options');
-  const traits = traitsOf(given.get('purposes'));
+  if (options === undefined) throw optionError('options', 'an object', 'nothing');
+  const { application, environment, policies } = parseFieldSealSettings(options, 'options');
   const parsed = parseTiers(tiers);
-  refuseUnknownPurposes(parsed, traits);
+  refuseUnknownPurposes(parsed, [...policies.keys()]);
   refuseSharedMacKeys(parsed.macKeys, 'tiers.macKeys');
   const { keyService, ...principals } = parsed.principals;
   const settings = {
-    application: conditionValue(given.get('application'), 'options.application'),
-    environment: conditionValue(given.get('environment'), 'options.environment'),
-    purposes: traits.map((purpose) => withKeys(purpose, parsed)),
+    application: conditionValue(application, 'options.application'),
+    environment: conditionValue(environment, 'options.environment'),
+    purposes: [...policies.values()].map((policy) => withKeys(policy, parsed)),
     principals: { ...principals, 'key-service': keyService },
     database: parsed.database,
   };
@@ -111,22 +108,24 @@ export function parseSettings(options: unknown, tiers: unknown): PolicySettings 
   return settings;
 }
 
+/** IAM reads `${…}` in a condition as a variable (IAM User Guide, "Policy variables"). */
+function conditionValue(name: string, path: string): string {
+  if (!name.includes('${')) return name;
+  throw optionError(path, 'a name without "${", which IAM would replace', describeValue(name));
+}
+
 function parseTiers(tiers: unknown) {
   if (tiers === undefined) throw optionError('tiers', 'an export with keks and principals', 'nothing');
   return parseOptions(tiersTable, tiers, 'tiers');
 }
 
-function traitsOf(purposes: unknown): readonly PurposeTraits[] {
-  const path = 'options.purposes';
-  const given = mapOf((value) => value)(purposes, path);
-  if (given.size === 0) throw optionError(path, 'at least one purpose', 'an empty object');
-  return [...given].map(([name, settings]) => purposeTraits(name, settings, path));
-}
-
-function withKeys(traits: PurposeTraits, tiers: Tiers): Purpose {
+function withKeys(policy: Policy, tiers: Tiers): Purpose {
+  const traits = purposeTraits(policy);
   const { name } = traits;
   const keks = tiers.keks.get(name);
   if (keks === undefined) throw optionError(`tiers.keks.${name}`, 'a list of at least 1 key ARN', 'nothing');
+  // One alone is a warning where the policy does not ask for more: the processes give it when they start.
+  checkConfiguredKeks(policy, keks, () => undefined);
   const openingKeks = [...new Set([...keks, ...(tiers.openKeks.get(name) ?? [])])];
   return {
     ...traits,
@@ -155,8 +154,7 @@ function macKeysOf({ name, index, indexVersions }: PurposeTraits, tiers: Tiers):
   return [...new Set(arns)];
 }
 
-function refuseUnknownPurposes(tiers: Tiers, purposes: readonly PurposeTraits[]): void {
-  const known = purposes.map(({ name }) => name);
+function refuseUnknownPurposes(tiers: Tiers, known: readonly string[]): void {
   for (const option of ['keks', 'openKeks', 'macKeys'] as const) {
     const unknown = [...tiers[option].keys()].find((name) => !known.includes(name));
     if (unknown === undefined) continue;

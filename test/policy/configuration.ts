@@ -14,7 +14,7 @@ export const OPTIONS = {
   application: 'shop',
   environment: 'test',
   purposes: {
-    'card-number': { delivery: { envelope: { reuse: { cells: 10 } } }, index: 'kms' },
+    'card-number': { delivery: { envelope: { reuse: { cells: 10, for: '1m' } } }, index: 'kms' },
     'personal-data': { delivery: 'sealed', index: 'later' },
     reports: { pool: { validKeys: 4 } },
   },

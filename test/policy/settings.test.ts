@@ -1,7 +1,12 @@
 /** What is refused of the exports `options` and `tiers`, and how it is said. */
 import { describe, expect, it } from 'vitest';
+import { createFieldSeal, type FieldSealOptions } from '../../src/keys/create-field-seal.js';
+import type { FieldSealError } from '../../src/errors.js';
+import type { KekProvider } from '../../src/keys/ports.js';
 import { awsDocuments } from '../../src/policy/documents.js';
 import { parseSettings } from '../../src/policy/settings.js';
+import { kmsSource } from '../../src/service/kms-source.js';
+import { thrown } from '../keys/seal-fixture.js';
 
 const CARD = 'arn:aws:kms:eu-central-1:111122223333:key/card';
 const MAC = 'arn:aws:kms:eu-central-1:111122223333:key/mac';
@@ -17,6 +22,13 @@ const tiers = {
   principals: { web: role('web'), payment: role('payment'), administrators: role('admin') },
 };
 const principals = (changes: object) => ({ ...tiers, principals: { ...tiers.principals, ...changes } });
+/** A KMS that only has to look like one. */
+const neverCalled = Object.fromEntries(
+  ['start', 'startWriteOnly', 'startReadOnly', 'generateEnvelope', 'unwrapEnvelope', 'close'].map((name) => [
+    name,
+    () => expect.fail(name),
+  ]),
+) as unknown as KekProvider;
 const purpose = (settings: unknown) => ({ ...options, purposes: { 'card-number': settings } });
 
 describe('the settings', () => {
@@ -91,7 +103,45 @@ describe('the settings', () => {
         },
       },
     );
-    expect(parseSettings({ ...options, keys, onEvent: 7 }, tiers).purposes).toHaveLength(1);
+    const onEvent = () => {
+      throw new Error('run');
+    };
+    expect(parseSettings({ ...options, keys, onEvent }, tiers).purposes).toHaveLength(1);
+  });
+
+  it.each<[string, object]>([
+    ['a pool with settings of a delivery', purpose({ delivery: { pool: {} } })],
+    ['a delivery without a name', purpose({ delivery: {} })],
+    ['an unknown setting of a delivery', purpose({ delivery: { envelope: { reuze: 1 } } })],
+    ['half a reuse', purpose({ delivery: { envelope: { reuse: { cells: 9 } } } })],
+    ['an unknown suite', purpose({ suite: 'aes-512' })],
+    ['an unknown setting', purpose({ delivry: 'envelope' })],
+    ['a lifetime that outlives its keys', purpose({ pool: { lifetime: '40d' } })],
+    ['a version twice', purpose({ index: { versions: [1, 1] } })],
+    ['accepted deliveries without its own', purpose({ accept: { deliveries: ['envelope'] } })],
+    ['accepted suites without its own', purpose({ accept: { suites: ['xaes-256-gcm'] } })],
+    ['a store key that is none', purpose({ storeKey: 'key' })],
+    ['a purpose that is null', purpose(null)],
+    ['a name with a control character', { ...options, application: 'sh\u0000p' }],
+    ['an unknown option', { ...options, purpose: {} }],
+    ['an unknown access', { ...options, access: 'write' }],
+    ['an event handler that is none', { ...options, onEvent: 7 }],
+    ['pools where nothing is read', { ...purpose({}), access: 'write-only' }],
+  ])('with %s are refused as createFieldSeal refuses them', async (_what, given) => {
+    const keys = kmsSource({ kms: neverCalled });
+    const refusal = createFieldSeal({ ...given, keys } as FieldSealOptions);
+    const { code, message } = await refusal.then(
+      () => expect.fail('createFieldSeal takes it'),
+      (error: unknown) => error as FieldSealError,
+    );
+    expect(code).toMatch(/^ERR_CONFIG_/u);
+    expect(thrown(() => parseSettings(given, tiers), code).message).toBe(`options.${message}`);
+  });
+
+  it('with one KEK alone are refused where the purpose asks for a spread', () => {
+    thrown(() => parseSettings(purpose({ requireKekSpread: true }), tiers), 'ERR_CONFIG_KEK_SPREAD');
+    const two = { ...tiers, keks: { 'card-number': [CARD, `${CARD}-b`] } };
+    expect(parseSettings(purpose({ requireKekSpread: true }), two).purposes).toHaveLength(1);
   });
 
   it.each<[unknown, string, string, readonly string[]]>([
@@ -99,7 +149,7 @@ describe('the settings', () => {
     [{ index: { versions: [2, 1] } }, 'pool', 'local', ['data', 'index', 'store']],
     [{ delivery: 'envelope' }, 'envelope', 'none', []],
     [
-      { delivery: { envelope: { reuse: { cells: 9 } } }, index: 'later' },
+      { delivery: { envelope: { reuse: { cells: 9, for: '1m' } } }, index: 'later' },
       'envelope',
       'later',
       ['index', 'store'],
