@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url';
 import { hasTestMariadb } from '@fieldseal/test-support';
 import { defineConfig, type TestProjectInlineConfiguration } from 'vitest/config';
 
@@ -41,6 +42,31 @@ const mariadb = hasTestMariadb()
   ? { globalSetup: ['test/mariadb-setup.ts'] }
   : { runner: './test/skip-all-runner.ts' };
 
+/** The tests of what `awsKms` asks the AWS SDK for once more, with the oldest that the peer range takes. */
+const oldestSdk: TestProjectInlineConfiguration = {
+  ...shared,
+  resolve: {
+    alias: [
+      {
+        find: /^@aws-sdk\/client-kms$/,
+        // As Node loads it: the file, since Vite would take the ES modules of the package, which Node does not read as such.
+        replacement: fileURLToPath(
+          new URL('test/kms/oldest-sdk/node_modules/@aws-sdk/client-kms/dist-cjs/index.js', import.meta.url),
+        ),
+      },
+    ],
+  },
+  test: {
+    ...settings,
+    name: 'oldest-aws-sdk',
+    include: [
+      'test/kms/{sdk-version,aws,aws-{bodies,envelopes,failures,macs,write-only},unreachable-keks}.test.ts',
+    ],
+    globalSetup: ['test/kms/oldest-sdk/setup.ts'],
+    provide: { awsSdk: 'oldest' },
+  },
+};
+
 export default defineConfig({
   test: {
     // Most tests wait for a database, a KMS or a clock: one worker a processor, none left free.
@@ -60,6 +86,7 @@ export default defineConfig({
       adapter('typeorm-0.3.20', '0.3.20', 'postgres'),
       adapter('mariadb', '1.1.1', 'mariadb', mariadb),
       adapter('sqljs', '1.1.1', 'sqljs'),
+      oldestSdk,
     ],
   },
 });

@@ -8,7 +8,7 @@ import { loadPeer } from '../keys/peer.js';
 import { regionOfArn } from './arn.js';
 import { wipeBodies } from './aws-bodies.js';
 import { wipingAgents } from './aws-connections.js';
-import { CLOSED, describeError, failureOf, kmsError } from './aws-failures.js';
+import { CLOSED, describeError, failureOf, kmsError, tellClockCorrection } from './aws-failures.js';
 import type { Failure } from './aws-failures.js';
 import type { AwsKmsSettings } from './aws-options.js';
 import { withRetries } from './retry.js';
@@ -99,12 +99,17 @@ export class AwsCalls {
     };
     this.#closed.signal.addEventListener('abort', stop);
     const timer = setTimeout(stop, Math.max(1, timeoutMs));
+    const client = this.#client(call.kek);
+    const { systemClockOffset } = client.config;
     try {
       // The SDK watches the signal while it waits for the answer, not while it fetches credentials: hence the race.
       return await Promise.race([
-        call.send(this.#client(call.kek), this.#sdk, { abortSignal: abort.signal }),
+        call.send(client, this.#sdk, { abortSignal: abort.signal }),
         rejectOnAbort(abort.signal),
       ]);
+    } catch (error) {
+      tellClockCorrection(error, client.config.systemClockOffset - systemClockOffset);
+      throw error;
     } finally {
       clearTimeout(timer);
       this.#closed.signal.removeEventListener('abort', stop);

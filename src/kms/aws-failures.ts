@@ -150,6 +150,19 @@ export function failureOf(error: unknown): Failure {
   return status >= 500 ? UNAVAILABLE : BAD_ANSWER;
 }
 
+/** Less is what answers in flight differ by; AWS refuses signatures that are five minutes off. */
+const LEAST_CORRECTION_MS = 60_000;
+
+/**
+ * Notes in the error that the SDK's clock was corrected by `byMs` while its call was under way. Older SDKs, 3.709 among them, note
+ * it in the first of several such errors alone, so that the other calls would not be made again.
+ */
+export function tellClockCorrection(error: unknown, byMs: number): void {
+  const { $metadata } = shapeOf(error);
+  if ($metadata !== undefined && Math.abs(byMs) >= LEAST_CORRECTION_MS)
+    Object.assign($metadata, { clockSkewCorrected: true });
+}
+
 /** The error to throw. `where` names operation, KEK and purpose; `detail` says what was expected and got. */
 export function kmsError(failure: Failure, where: string, detail: string, error?: unknown): KmsError {
   const cause = error === undefined ? undefined : { cause: cleanCause(error) };

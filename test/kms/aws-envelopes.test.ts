@@ -4,7 +4,7 @@ import { inspect } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import type { ErrorCode } from '../../src/errors.js';
 import type { Fault } from '../../src/kms/emulator/faults.js';
-import { CARD, CARD_KEKS, client, emulator, failure, provider, SCOPE } from './kms.js';
+import { CARD, CARD_KEKS, client, emulator, failure, provider, SCOPE, MATERIAL_ID } from './kms.js';
 
 const PAIR = { ...CARD, kind: 'pair', delivery: 'sealed' } as const;
 const SPOILT: readonly Fault[] = ['garbage', 'empty', 'short-plaintext', 'wrong-key'];
@@ -115,7 +115,7 @@ describe('a key pair', () => {
     const [kek = ''] = aws.keks(CARD.purpose);
     const { wrap, publicKey } = await aws.generatePair(kek, PAIR);
     expect(seen).toEqual([]);
-    expect(wrap.keyMaterialId).toMatch(/^[0-9a-f]{64}$/);
+    expect(wrap.keyMaterialId).toEqual(MATERIAL_ID);
     const pkcs8 = await aws.unwrapPair([wrap], PAIR);
     const uses = kms.audit().filter((entry) => entry.event !== 'DescribeKey');
     expect(uses.map((entry) => entry.event)).toEqual(['GenerateDataKeyPairWithoutPlaintext', 'Decrypt']);
