@@ -18,6 +18,7 @@ import {
   partsOfFrom,
   splitAt,
   withoutAlias,
+  withoutModifiers,
   wordOf,
 } from './sql-words.js';
 
@@ -46,6 +47,10 @@ function read(reading: Reading, items: Items, outer: Scope): readonly Output[] {
   if (items.length === 1 && only?.kind === 'group') return read(reading, only.items, outer);
   const scope = newScope(outer);
   const body = wordOf(only) === 'WITH' ? readCtes(reading, items.slice(1), scope) : items;
+  if (wordOf(body[0]) === 'INSERT') {
+    readInsert(reading, body.slice(1), scope);
+    return NOTHING_KNOWN;
+  }
   const [first, ...others] = splitAt(body, isSetOperation);
   let outputs = readBranch(reading, first!, newScope(scope));
   for (const branch of others) {
@@ -56,6 +61,9 @@ function read(reading: Reading, items: Items, outer: Scope): readonly Output[] {
   }
   return outputs;
 }
+
+/** Columns that nobody looked for. */
+const NOTHING_KNOWN: readonly Output[] = [{ name: '*', cell: undefined }];
 
 function refuseAny(reading: Reading, outputs: readonly Output[], place: Place): void {
   for (const { cell } of outputs) if (cell) reading.refuse(cell, place);
@@ -75,6 +83,14 @@ function readCtes(reading: Reading, items: Items, scope: Scope): Items {
       name = token.path.join('.');
   }
   return [];
+}
+
+/** Names columns to write them. What is selected for its values, or among them, is a statement of its own. */
+function readInsert(reading: Reading, items: Items, scope: Scope): void {
+  const at = items.findIndex((token) => ['SELECT', 'WITH'].includes(wordOf(token)));
+  const own = at < 0 ? items : items.slice(0, at);
+  readExpression(reading, own, scope, 'set');
+  if (at >= 0) refuseAny(reading, read(reading, items.slice(at), scope), 'set');
 }
 
 /**
@@ -158,7 +174,8 @@ function readTable(reading: Reading, items: Items, scope: Scope): void {
   }
 }
 
-function readSelects(reading: Reading, items: Items, scope: Scope): readonly Output[] {
+function readSelects(reading: Reading, selected: Items, scope: Scope): readonly Output[] {
+  const items = withoutModifiers(selected);
   const isDistinct = ['DISTINCT', 'DISTINCTROW'].includes(wordOf(items[0]));
   const isOn = isDistinct && wordOf(items[1]) === 'ON' && items[2]?.kind === 'group';
   if (isOn) readExpression(reading, items.slice(2, 3), scope, 'distinct');

@@ -73,7 +73,7 @@ export function makeBuilders(context: BuilderContext): Builders {
   return builders;
 
   function checkStatement(sql: string, map: ExpressionMapInternals): void {
-    if (map.queryType !== 'insert') checkText(sql);
+    if (map.queryType !== 'insert' || map.insertFromSelect) checkText(sql);
     // An INSERT has its values in the text, and names columns to write them.
     else for (const value of valuesAsSql(map)) checkText(`UPDATE inserted SET value = ${value}`);
   }

@@ -13,7 +13,11 @@ const BEFORE_OPERANDS = words(`
   ALL AND ANY ARRAY AGAINST BETWEEN BINARY BOTH BY CASE DISTINCT DISTINCTROW DIV ELSE EXCEPT EXISTS FILTER FOR FROM GLOB HAVING
   ILIKE IN INTERSECT INTERVAL IS LEADING LIKE LIMIT MATCH MOD NOT OF OFFSET ON OR OVERLAPS PLACING REGEXP RETURNING
   RLIKE ROW SELECT SEPARATOR SET SIMILAR SOME SOUNDS SYMMETRIC THEN TO TRAILING UNION USING VALUES WHEN WHERE XOR ZONE ESCAPE
-  HIGH_PRIORITY STRAIGHT_JOIN SQL_BIG_RESULT SQL_BUFFER_RESULT SQL_CACHE SQL_CALC_FOUND_ROWS SQL_NO_CACHE SQL_SMALL_RESULT
+`);
+
+/** What may stand before the first selected column, in any order, and changes nothing of what is selected. */
+const SELECT_MODIFIERS = words(`
+  ALL HIGH_PRIORITY STRAIGHT_JOIN SQL_BIG_RESULT SQL_BUFFER_RESULT SQL_CACHE SQL_CALC_FOUND_ROWS SQL_NO_CACHE SQL_SMALL_RESULT
 `);
 
 /** Those that no database takes for the name of a column unless it stands in quotes. */
@@ -92,6 +96,15 @@ export function isStatement([first, next]: Items): boolean {
   const isWhole =
     next === undefined || isSetOperation(next) || ['ORDER', 'LIMIT', 'OFFSET'].includes(wordOf(next));
   return isWhole && isStatement(first.items);
+}
+
+/** What follows SELECT, with DISTINCT first if it is there. */
+export function withoutModifiers(items: Items): Items {
+  const isDistinct = (token: Token | undefined): boolean =>
+    ['DISTINCT', 'DISTINCTROW'].includes(wordOf(token));
+  const end = items.findIndex((token) => !SELECT_MODIFIERS.has(wordOf(token)) && !isDistinct(token));
+  const before = items.slice(0, Math.max(end, 0));
+  return [...before.filter(isDistinct), ...items.slice(before.length)];
 }
 
 /** `expression AS name`, `expression name`. */

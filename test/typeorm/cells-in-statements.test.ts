@@ -13,6 +13,7 @@ import {
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Encrypted } from '../../src/typeorm/index.js';
 import { databaseName, type DatabaseName } from './databases.js';
+import { needs } from './limits.js';
 import { openShop, type Shop } from './shop.js';
 
 /** Its encrypted fields are named as types, units and functions are. */
@@ -267,11 +268,45 @@ describe('are refused, with the field and the place', () => {
           .execute(),
     ],
     [
+      'a value of an insert',
+      () =>
+        plain()
+          .insert()
+          .values({ id: 9, text: () => '(SELECT MAX(text) FROM entries)' })
+          .execute(),
+    ],
+    [
       'a sub-query in the criteria of a delete',
       () => plain().delete().where("id IN (SELECT e.id FROM entries e WHERE e.text = 'a')").execute(),
     ],
   ])('%s', async (_, run) => {
     await expect(run()).rejects.toMatchObject({ code: 'ERR_QUERY_UNSUPPORTED' });
+  });
+});
+
+describe('INSERT … SELECT', () => {
+  const inserted = (selection: string) => {
+    const rows = query().select(['e.id + 100', selection]).where('e.id = 1');
+    return shop.dataSource
+      .createQueryBuilder()
+      .insert()
+      .into(PlainNote, ['id', 'text'])
+      .valuesFromSelect(rows);
+  };
+
+  it('of a cell into a plain column is refused', async (context) => {
+    needs(context, 'INSERT … SELECT by a query builder');
+    await expect(inserted('e.text').execute()).rejects.toMatchObject({
+      code: 'ERR_QUERY_UNSUPPORTED',
+      message: expect.stringMatching(/^Entry\.text .*used in the value of another column/u) as string,
+    });
+  });
+
+  it('of other columns beside cells is let through', async (context) => {
+    needs(context, 'INSERT … SELECT by a query builder');
+    await inserted("'copied'").execute();
+    expect(await plain().where("text = 'copied'").getCount()).toBe(1);
+    await plain().delete().where("text = 'copied'").execute();
   });
 });
 
@@ -330,6 +365,13 @@ describe('are let through where they are right', () => {
 
   it.each(OF_THIS_DATABASE)('%s', async (_, make) => {
     expect(await make(query()).getRawMany()).toHaveLength(4);
+  });
+
+  it('a value of an insert that is selected elsewhere', async () => {
+    const text = () => '(SELECT MAX(d.text) FROM diaries d)';
+    await plain().insert().values({ id: 7, text }).execute();
+    expect(await plain().where({ id: 7 }).getOne()).toMatchObject({ text: 'plain' });
+    await plain().delete().where({ id: 7 }).execute();
   });
 
   it('pages over joins, counts and existence', async () => {
