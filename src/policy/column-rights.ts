@@ -12,9 +12,18 @@ interface FieldRights {
   readonly updates: (field: EncryptedField, purpose: Purpose) => readonly (string | undefined)[];
   /** Whether it may change plain columns of rows that are there. */
   readonly updatesPlain: boolean;
+  readonly deletes: boolean;
 }
 
 const RIGHTS: Readonly<Record<DatabaseTier, FieldRights>> = {
+  // Nobody else writes or reads these tables.
+  app: {
+    seals: () => true,
+    reads: columnsOf,
+    updates: columnsOf,
+    updatesPlain: true,
+    deletes: true,
+  },
   // Index and mask together tell a card number to whoever may ask for indexes: of the two, the mask, which is shown.
   web: {
     seals: ({ delivery }) => delivery !== 'pool',
@@ -23,6 +32,7 @@ const RIGHTS: Readonly<Record<DatabaseTier, FieldRights>> = {
     ],
     updates: () => [],
     updatesPlain: false,
+    deletes: false,
   },
   payment: {
     seals: ({ delivery }) => delivery === 'pool',
@@ -32,13 +42,18 @@ const RIGHTS: Readonly<Record<DatabaseTier, FieldRights>> = {
       makesIndex(purpose) ? index : undefined,
       mask,
     ],
-    updates: ({ cell, key, index, mask }, purpose) => {
-      if (purpose.delivery === 'pool') return [cell, key, index, mask];
-      return [purpose.index === 'later' ? index : undefined];
+    updates: (field, purpose) => {
+      if (purpose.delivery === 'pool') return columnsOf(field);
+      return [purpose.index === 'later' ? field.index : undefined];
     },
     updatesPlain: true,
+    deletes: false,
   },
 };
+
+function columnsOf({ cell, key, index, mask }: EncryptedField): readonly (string | undefined)[] {
+  return [cell, key, index, mask];
+}
 
 /** Whether the payment tier can search by the index: with a key of the key store, or by asking the KMS. */
 function makesIndex({ index, delivery }: Purpose): boolean {
@@ -47,6 +62,7 @@ function makesIndex({ index, delivery }: Purpose): boolean {
 
 export interface ColumnRights {
   readonly insert: boolean;
+  readonly delete: boolean;
   readonly select: readonly string[];
   readonly update: readonly string[];
 }
@@ -57,13 +73,14 @@ export function columnRights(
   table: EncryptedTable,
   purposeOf: (field: EncryptedField) => Purpose,
 ): ColumnRights {
-  const { seals, reads, updates, updatesPlain } = RIGHTS[tier];
+  const { seals, reads, updates, updatesPlain, deletes } = RIGHTS[tier];
   const of = (columns: typeof reads): readonly string[] =>
     table.fields.flatMap((field) => columns(field, purposeOf(field))).filter((name) => name !== undefined);
   const changeable = updatesPlain ? table.plain.filter((name) => !table.primary.includes(name)) : [];
   return {
     // An INSERT of TypeORM names every column, those that stay NULL too.
     insert: table.fields.every((field) => seals(purposeOf(field))),
+    delete: deletes,
     select: [...table.plain, ...of(reads)],
     update: [...changeable, ...of(updates)],
   };

@@ -1,8 +1,9 @@
 /** Policy documents of AWS: one per key, and one per tier. */
+import type { ConfigError } from '../errors.js';
 import { optionError } from '../keys/options.js';
 import { ALIAS_ACTIONS, aliasesBeside } from './administration.js';
 import { oneOrMany, type Condition, type OneOrMany } from './encryption-context.js';
-import { keysOf, rightsOf, type Right } from './rights.js';
+import { isLeftOut, keysOf, rightsOf, type Right } from './rights.js';
 import { principalPath, TIERS, type PolicySettings, type Tier } from './settings.js';
 
 export interface Statement {
@@ -27,21 +28,33 @@ export interface AwsDocuments {
   readonly identityPolicies: ReadonlyMap<Tier, PolicyDocument>;
 }
 
-/** @throws ConfigError `ERR_CONFIG_OPTION` for a tier that needs rights and has no principal. */
-export function awsDocuments(settings: PolicySettings): AwsDocuments {
+/**
+ * @param only The identity policy of this tier alone, and no key policy, since that is put as a whole for all tiers.
+ * @throws ConfigError `ERR_CONFIG_OPTION` for a tier that needs rights, or is asked for, and has no principal.
+ */
+export function awsDocuments(settings: PolicySettings, only?: Tier): AwsDocuments {
+  if (only !== undefined && isLeftOut(settings, only)) throw withoutPrincipal(only);
   const rights = rightsOf(settings);
   for (const { tier } of rights) {
     if (settings.principals[tier].length > 0) continue;
-    throw optionError(principalPath(tier), 'the ARN of an IAM user or role, or a list of them', 'nothing');
+    throw withoutPrincipal(tier);
   }
+  const tiers = only === undefined ? TIERS : [only];
   return {
-    keyPolicies: new Map(keysOf(rights).map((arn) => [arn, keyPolicy(settings, rights, arn)])),
+    keyPolicies: new Map(
+      (only === undefined ? keysOf(rights) : []).map((arn) => [arn, keyPolicy(settings, rights, arn)]),
+    ),
     identityPolicies: new Map(
-      TIERS.map((tier) => [tier, rights.filter((right) => right.tier === tier)] as const)
+      tiers
+        .map((tier) => [tier, rights.filter((right) => right.tier === tier)] as const)
         .filter(([, own]) => own.length > 0)
         .map(([tier, own]) => [tier, identityPolicy(tier, own)]),
     ),
   };
+}
+
+function withoutPrincipal(tier: Tier): ConfigError {
+  return optionError(principalPath(tier), 'the ARN of an IAM user or role, or a list of them', 'nothing');
 }
 
 /**

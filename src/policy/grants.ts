@@ -16,7 +16,14 @@ export interface Grants {
 }
 
 /** The tiers that are roles of the application's database. */
-const DATABASE_TIERS: readonly DatabaseTier[] = ['web', 'payment'];
+const DATABASE_TIERS: readonly DatabaseTier[] = ['app', 'web', 'payment'];
+
+/** Those that are roles of the key store, and what they do there. */
+const STORE_ROLES = [
+  { tier: 'app', role: 'app', access: 'manage', heading: 'The app tier.' },
+  { tier: 'payment', role: 'payment', access: 'read', heading: 'The payment tier.' },
+  { tier: 'key-service', role: 'keyService', access: 'manage', heading: 'The key service.' },
+] as const;
 
 /**
  * @param tier Grants of this tier alone.
@@ -70,12 +77,14 @@ function tableGrants(
   tier: DatabaseTier,
   to: string,
 ): readonly string[] {
-  const { insert, select, update } = columnRights(tier, table, (field) => purposeOf(settings, field));
+  const rights = columnRights(tier, table, (field) => purposeOf(settings, field));
+  const { insert, select, update } = rights;
   const on = `ON ${qualified(table, table.name)}`;
   const sequences = table.numbered.map((column) => qualified(table, sequenceName(table.name, column)));
   return [
     `REVOKE ALL ${on} FROM ${to};`,
     ...(insert ? [`GRANT INSERT ${on} TO ${to};`] : []),
+    ...(rights.delete ? [`GRANT DELETE ${on} TO ${to};`] : []),
     ...(insert ? sequences.map((sequence) => `GRANT USAGE ON SEQUENCE ${sequence} TO ${to};`) : []),
     ...(select.length > 0 ? [`GRANT SELECT (${columnList(select)}) ${on} TO ${to};`] : []),
     ...(update.length > 0 ? [`GRANT UPDATE (${columnList(update)}) ${on} TO ${to};`] : []),
@@ -86,16 +95,12 @@ function keyStoreGrants(settings: PolicySettings, tier: Tier | undefined): reado
   const { roles, schema } = settings.database!;
   const { application } = settings;
   if (settings.purposes.every(({ stored }) => stored.length === 0)) return [];
-  const readers = tier === undefined || tier === 'payment' ? roles.payment : undefined;
-  const managers = tier === undefined || tier === 'key-service' ? roles.keyService : undefined;
-  return [
-    ...(readers === undefined
-      ? []
-      : ['-- The payment tier.', storeGrants({ role: readers, application, access: 'read', schema })]),
-    ...(managers === undefined
-      ? []
-      : ['-- The key service.', storeGrants({ role: managers, application, access: 'manage', schema })]),
-  ];
+  return STORE_ROLES.filter((one) => tier === undefined || one.tier === tier).flatMap(
+    ({ role: name, access, heading }) => {
+      const role = roles[name];
+      return role === undefined ? [] : [`-- ${heading}`, storeGrants({ role, application, access, schema })];
+    },
+  );
 }
 
 function purposeOf({ purposes }: PolicySettings, { label, purpose }: EncryptedField): Purpose {

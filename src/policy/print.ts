@@ -62,10 +62,7 @@ export function printPolicies(format: Format, request: PrintRequest): string {
 }
 
 function awsOf({ settings, tier }: PrintRequest): AwsDocuments {
-  const documents = awsDocuments(settings);
-  if (tier === undefined) return documents;
-  const own = [...documents.identityPolicies].filter(([name]) => name === tier);
-  return { keyPolicies: new Map(), identityPolicies: new Map(own) };
+  return awsDocuments(settings, tier);
 }
 
 function json({ keyPolicies, identityPolicies }: AwsDocuments): string {

@@ -24,7 +24,8 @@ type PurposeRight = Omit<Right, 'tier'>;
 /** Rights of one tier on the keys of one purpose. */
 type RightsOfPurpose = (settings: PolicySettings, purpose: Purpose) => readonly PurposeRight[];
 
-const BY_PURPOSE: Readonly<Record<Exclude<Tier, 'administrators'>, RightsOfPurpose>> = {
+/** What an application does as a whole, in one process or divided among several. */
+const WORK: Readonly<Record<'web' | 'payment' | 'key-service', RightsOfPurpose>> = {
   // Sealed delivery needs no KMS to write: public keys suffice.
   web: (settings, purpose) => [
     ...when(purpose.delivery === 'envelope', {
@@ -67,10 +68,22 @@ const BY_PURPOSE: Readonly<Record<Exclude<Tier, 'administrators'>, RightsOfPurpo
       ...unwrapStored(settings, purpose),
     ];
   },
-  // Not every application has one at work; without a principal nobody gets its rights.
-  rewrap: (settings, purpose) =>
-    when(settings.principals.rewrap.length > 0 && purpose.stored.length > 0, ...reEncrypt(settings, purpose)),
 };
+
+const BY_PURPOSE: Readonly<Record<Exclude<Tier, 'administrators'>, RightsOfPurpose>> = {
+  app: (settings, purpose) => distinct(Object.values(WORK).flatMap((rights) => rights(settings, purpose))),
+  ...WORK,
+  rewrap: (settings, purpose) => when(purpose.stored.length > 0, ...reEncrypt(settings, purpose)),
+};
+
+/**
+ * Without a principal nobody gets the rights of a tier that not every application has: of `app`, or of those that it
+ * stands for, and of `rewrap`.
+ */
+export function isLeftOut({ principals }: PolicySettings, tier: Tier): boolean {
+  if (principals[tier].length > 0) return false;
+  return tier === 'app' || tier === 'rewrap' || (Object.hasOwn(WORK, tier) && principals.app.length > 0);
+}
 
 /** All rights, by tier, within a tier by purpose. */
 export function rightsOf(settings: PolicySettings): readonly Right[] {
@@ -80,6 +93,7 @@ export function rightsOf(settings: PolicySettings): readonly Right[] {
 }
 
 function rightsOfTier(settings: PolicySettings, tier: keyof typeof BY_PURPOSE): readonly Right[] {
+  if (isLeftOut(settings, tier)) return [];
   const rights = settings.purposes.flatMap((purpose) =>
     BY_PURPOSE[tier](settings, purpose).map((right) => ({
       ...right,
@@ -95,10 +109,10 @@ function rightsOfTier(settings: PolicySettings, tier: keyof typeof BY_PURPOSE): 
 /**
  * A KEK's metadata, which `awsKms` asks for when it starts for a key store: that the key is there, enabled and of the
  * right kind. A process that only writes asks nothing, nor does one that only opens under KEKs named by ARN: the payment
- * tier, unless it has the keys of a pool and writes with them.
+ * tier, unless it has the keys of a pool and writes with them. One that does both asks always.
  */
 function described({ purposes }: PolicySettings, tier: Tier, rights: readonly Right[]): readonly string[] {
-  if (tier === 'web' || purposes.every(({ stored }) => stored.length === 0)) return [];
+  if (tier !== 'app' && (tier === 'web' || purposes.every(({ stored }) => stored.length === 0))) return [];
   if (tier === 'payment' && purposes.every(({ delivery }) => delivery !== 'pool')) return [];
   return keysOf(rights).filter((arn) => !purposes.some(({ macKeys }) => macKeys.includes(arn)));
 }
@@ -160,6 +174,11 @@ function administration({ purposes }: PolicySettings): readonly Right[] {
     { tier, sid: 'AdministratorsManage', actions: KEY_MANAGEMENT, keys: [...keks, ...new Set(macKeys)] },
     { tier, sid: 'AdministratorsRotate', actions: ROTATION, keys: keks },
   ];
+}
+
+/** Two tiers open the keys of the key store, under the same conditions. */
+function distinct(rights: readonly PurposeRight[]): readonly PurposeRight[] {
+  return [...new Map(rights.map((right) => [right.sid, right])).values()];
 }
 
 function and(condition: Condition, key: string, value: string): Condition {

@@ -20,7 +20,7 @@ import { checkConfiguredKeks } from '../service/kek-spread.js';
 import { schemaRule } from '../store/schema.js';
 import { purposeTraits, type PurposeTraits } from './purposes.js';
 
-export const TIERS = ['web', 'payment', 'key-service', 'rewrap', 'administrators'] as const;
+export const TIERS = ['app', 'web', 'payment', 'key-service', 'rewrap', 'administrators'] as const;
 export type Tier = (typeof TIERS)[number];
 
 /** A purpose with its keys in the KMS, as ARNs. */
@@ -34,6 +34,7 @@ export interface Purpose extends PurposeTraits {
 }
 
 export interface DatabaseRoles {
+  readonly app: string | undefined;
   readonly web: string | undefined;
   readonly payment: string | undefined;
   readonly keyService: string | undefined;
@@ -66,6 +67,7 @@ const tiersTable = {
   openKeks: withDefault<ReadonlyMap<string, readonly string[]>>(keyArns, none),
   macKeys: withDefault<ReadonlyMap<string, MacKeys>>(mapOf(macKeyRule), none),
   principals: group({
+    app: principals,
     web: principals,
     payment: principals,
     keyService: principals,
@@ -74,7 +76,7 @@ const tiersTable = {
   }),
   database: optional(
     group({
-      roles: group({ web: roleName, payment: roleName, keyService: roleName }),
+      roles: group({ app: roleName, web: roleName, payment: roleName, keyService: roleName }),
       schema: schemaRule,
     }),
   ),

@@ -27,7 +27,7 @@ describe('the tables', () => {
       c: { index: 'kms' },
     };
     const principals = Object.fromEntries(
-      ['web', 'payment', 'keyService', 'rewrap', 'administrators'].map((name) => [
+      ['app', 'web', 'payment', 'keyService', 'rewrap', 'administrators'].map((name) => [
         name,
         `arn:aws:iam::111122223333:role/${name}`,
       ]),

@@ -44,6 +44,7 @@ export const tiersOf = (keys: Keys) => ({
   openKeks: { reports: [keys.reportsOld] },
   macKeys: { 'card-number': keys.mac },
   principals: {
+    app: userArn('app'),
     web: userArn('web'),
     payment: [userArn('payment')],
     keyService: userArn('key-service'),

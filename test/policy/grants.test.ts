@@ -13,7 +13,12 @@ import { OPTIONS, tiersOf, type Keys } from './configuration.js';
 import { dataSource } from './entities.js';
 
 const suffix = randomBytes(4).toString('hex');
-const roles = { web: `web_${suffix}`, payment: `payment_${suffix}`, keyService: `key"service_${suffix}` };
+const roles = {
+  app: `app_${suffix}`,
+  web: `web_${suffix}`,
+  payment: `payment_${suffix}`,
+  keyService: `key"service_${suffix}`,
+};
 const ROLES = Object.values(roles);
 const quoted = (role: string): string => `"${role.replaceAll('"', '""')}"`;
 const DENIED = /permission denied/u;
@@ -86,6 +91,29 @@ describe('the web role', () => {
   ])('is denied: %s', async (sql) => {
     await expect(as('web', sql)).rejects.toThrow(DENIED);
   });
+});
+
+describe('the app role', () => {
+  it.each([
+    'SELECT * FROM cards',
+    `SELECT id FROM cards WHERE pan_bidx = '\\x02'`,
+    "UPDATE cards SET status = 'charged' WHERE id = 1",
+    `UPDATE cards SET pan = '\\x01', pan_key = gen_random_uuid(), pan_bidx = '\\x05', pan_mask = '1111' WHERE id = 1`,
+    `INSERT INTO hr.people (id, email, email_key) VALUES (gen_random_uuid(), '\\x01', gen_random_uuid())`,
+    `INSERT INTO ledger (total, total_key, total_bidx) VALUES ('\\x01', gen_random_uuid(), '\\x02')`,
+    'DELETE FROM ledger WHERE id = 0',
+    'SELECT count(*) FROM fieldseal.key_wraps',
+    'UPDATE fieldseal.data_keys SET cells = cells',
+  ])('may: %s', async (sql) => {
+    await as('app', sql);
+  });
+
+  it.each(['UPDATE cards SET id = 7', 'TRUNCATE cards', 'DELETE FROM fieldseal.data_keys'])(
+    'is denied: %s',
+    async (sql) => {
+      await expect(as('app', sql)).rejects.toThrow(DENIED);
+    },
+  );
 });
 
 describe('the payment role', () => {

@@ -84,6 +84,7 @@ describe('the settings', () => {
     ['tiers.principals.web', options, principals({ web: '*' })],
     ['tiers.principals.web[0]', options, principals({ web: ['arn:aws:iam::111122223333:root'] })],
     ['tiers.principals.web', options, principals({ web: role('payment') })],
+    ['tiers.principals.web', options, principals({ app: role('web') })],
     ['tiers.principals.administrators', options, principals({ keyService: [role('k'), role('admin')] })],
     ['tiers.database.schema', options, { ...tiers, database: { roles: {}, schema: 'Keys' } }],
     ['tiers.database.roles.web', options, { ...tiers, database: { roles: { web: '' } } }],
@@ -166,6 +167,18 @@ describe('the documents', () => {
     expect(() => awsDocuments(without)).toThrow(/^tiers\.principals\.web: expected the ARN/);
     const pool = parseSettings(purpose({}), principals({ rewrap: role('rewrap') }));
     expect(() => awsDocuments(pool)).toThrow(/^tiers\.principals\.keyService: /);
+  });
+
+  it('need none for the tiers that one app stands for, and none for app itself', () => {
+    const alone = { app: role('app'), web: undefined, payment: undefined };
+    const { identityPolicies } = awsDocuments(parseSettings(purpose({}), principals(alone)));
+    expect([...identityPolicies.keys()]).toEqual(['app', 'administrators']);
+    const beside = awsDocuments(parseSettings(options, principals({ app: role('app') })));
+    expect([...beside.identityPolicies.keys()]).toEqual(['app', 'web', 'payment', 'administrators']);
+  });
+
+  it.each(['app', 'rewrap'] as const)('of the tier %s alone need its principal', (tier) => {
+    expect(() => awsDocuments(parseSettings(options, tiers), tier)).toThrow(`tiers.principals.${tier}: `);
   });
 
   it('give nobody the rights to rewrap where no principal does it', () => {

@@ -109,6 +109,25 @@ const { application, environment, kind, delivery } = inCell('card-number');
 const withoutPurpose = { application, environment, kind, delivery } as Context;
 
 const FORBIDDEN: Readonly<Record<Tier, readonly (readonly [string, Attempt])[]>> = {
+  app: [
+    ...cryptographyBut(
+      'Decrypt',
+      'Decrypt of a cell',
+      'GenerateDataKey',
+      'GenerateDataKey for a cell',
+      'GenerateDataKeyPairWithoutPlaintext',
+      'GenerateMac',
+    ),
+    ...management,
+    [
+      'GenerateDataKey for a cell of a purpose with a pool',
+      (sdk, { keys }) => dataKey(sdk, keys.reportsA, inCell('reports')),
+    ],
+    [
+      'GenerateDataKey under a retired KEK',
+      (sdk, { keys }) => dataKey(sdk, keys.reportsOld, inStore('reports', 'data')),
+    ],
+  ],
   web: [
     ...cryptographyBut('GenerateDataKey for a cell', 'GenerateMac'),
     ...management,
@@ -324,4 +343,18 @@ it('gives tiers without a key store Decrypt to read and GenerateDataKey to write
   const actionsOf = (tier: Tier) => identityPolicies.get(tier)?.Statement.map(({ Action }) => Action);
   expect(actionsOf('payment')).toEqual(['kms:Decrypt']);
   expect(actionsOf('web')).toEqual(['kms:GenerateDataKey']);
+});
+
+it('gives one process with a KMS alone what it needs to write, to read, and to start', () => {
+  const { app, administrators } = tiersOf(account.keys).principals;
+  const settings = parseSettings(
+    { ...OPTIONS, purposes: { 'card-number': { delivery: 'envelope' } } },
+    { keks: { 'card-number': [account.keys.cardA] }, principals: { app, administrators } },
+  );
+  const { identityPolicies, keyPolicies } = awsDocuments(settings);
+  expect([...identityPolicies.keys()]).toEqual(['app', 'administrators']);
+  const actions = identityPolicies.get('app')!.Statement.map(({ Action }) => Action);
+  expect(actions).toEqual(['kms:DescribeKey', 'kms:GenerateDataKey', 'kms:Decrypt']);
+  const { Statement } = keyPolicies.get(account.keys.cardA)!;
+  expect(new Set(Statement.map(({ Principal }) => Principal?.AWS))).toEqual(new Set([app, administrators]));
 });

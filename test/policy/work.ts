@@ -23,7 +23,7 @@ import {
 import { awsKms } from '../../src/kms/aws.js';
 import type { KmsEmulator } from '../../src/kms/emulator/emulator.js';
 import type { Tier } from '../../src/policy/settings.js';
-import { dataKey, decrypt, inCell, inStore, keyPair, reEncrypt, type Wrapped } from './calls.js';
+import { dataKey, decrypt, generateMac, inCell, inStore, keyPair, reEncrypt, type Wrapped } from './calls.js';
 import { OPTIONS, STORED, tiersOf, type Keys } from './configuration.js';
 
 /** Wraps that were made before, when nobody was stopped. */
@@ -53,6 +53,15 @@ export async function makeWraps(sdk: KMSClient, keys: Keys): Promise<Wraps> {
 }
 
 export const WORK: Readonly<Record<Tier, (place: Place, tier: Tier) => Promise<void>>> = {
+  app: async (place, tier) => {
+    const { sdk, keys, wraps } = place;
+    const { keks, openKeks } = tiersOf(keys);
+    await start(place, tier, keks, openKeks);
+    for (const kek of [keys.cardA, keys.cardB]) await dataKey(sdk, kek, inCell('card-number'));
+    await generateMac(sdk, keys.mac);
+    await makeStored(place);
+    for (const wrap of [...wraps.cells, ...wraps.stored]) await decrypt(sdk, wrap);
+  },
   web: async (place, tier) => {
     const { cardA, cardB } = place.keys;
     await writeOnly(place, tier, 'card-number', [cardA, cardB]);
@@ -64,15 +73,9 @@ export const WORK: Readonly<Record<Tier, (place: Place, tier: Tier) => Promise<v
     for (const wrap of [...wraps.cells, ...wraps.stored]) await decrypt(sdk, wrap);
   },
   'key-service': async (place, tier) => {
-    const { sdk, keys, wraps } = place;
+    const { sdk, wraps } = place;
     await startStored(place, tier);
-    for (const kek of [keys.reportsA, keys.reportsB]) {
-      for (const kind of ['data', 'index', 'store']) await dataKey(sdk, kek, inStore('reports', kind));
-    }
-    for (const kind of ['index', 'store']) {
-      await dataKey(sdk, keys.personal, inStore('personal-data', kind));
-    }
-    await keyPair(sdk, keys.personal, inStore('personal-data', 'pair', { delivery: 'sealed' }));
+    await makeStored(place);
     for (const wrap of wraps.stored) await decrypt(sdk, wrap);
   },
   rewrap: async (place, tier) => {
@@ -95,6 +98,17 @@ export const WORK: Readonly<Record<Tier, (place: Place, tier: Tier) => Promise<v
     }
   },
 };
+
+/** Keys of every kind that the key store holds. */
+async function makeStored({ sdk, keys }: Place): Promise<void> {
+  for (const kek of [keys.reportsA, keys.reportsB]) {
+    for (const kind of ['data', 'index', 'store']) await dataKey(sdk, kek, inStore('reports', kind));
+  }
+  for (const kind of ['index', 'store']) {
+    await dataKey(sdk, keys.personal, inStore('personal-data', kind));
+  }
+  await keyPair(sdk, keys.personal, inStore('personal-data', 'pair', { delivery: 'sealed' }));
+}
 
 async function manage(sdk: KMSClient, KeyId: string, otherKey: string): Promise<void> {
   const AliasName = 'alias/moved';
