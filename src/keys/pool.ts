@@ -21,7 +21,10 @@ export interface PoolOptions {
   readonly policy: Policy;
   readonly clock: Clock;
   readonly randomBelow: RandomBelow;
-  readonly handOut: (usage: readonly KeyUsage[]) => Promise<readonly HandedOutKey[]>;
+  readonly handOut: (
+    usage: readonly KeyUsage[],
+    exhausted: readonly string[],
+  ) => Promise<readonly HandedOutKey[]>;
   readonly emit: (event: FieldSealEvent) => void;
   /** Takes over a key that has left the pool and may still open. */
   readonly retire: (key: HeldKey) => void;
@@ -33,7 +36,7 @@ export class Pool {
   readonly #policy: Policy;
   readonly #clock: Clock;
   readonly #what: string;
-  readonly #ledger = new UsageLedger();
+  readonly #ledger: UsageLedger;
   readonly #refresh: Refresh;
   /** Revocations that arrive while a hand-out is under way, which may have been made before them. */
   readonly #revokedMeanwhile = new Set<string>();
@@ -46,6 +49,7 @@ export class Pool {
     this.#policy = options.policy;
     this.#clock = options.clock;
     this.#what = `Pool of purpose ${options.policy.purpose}`;
+    this.#ledger = new UsageLedger(options.policy, options.clock);
     this.#refresh = new Refresh({
       ...options,
       what: this.#what,
@@ -86,10 +90,9 @@ export class Pool {
     return Array.from({ length: rows }, () => keys[this.#options.randomBelow(keys.length)]!);
   }
 
-  /** Where the keys have run out for want of a refresh, a promise of one; else nothing. It never rejects. */
+  /** Where no key is left to draw, a promise of a refresh; else nothing. It never rejects. */
   moreKeys(): Promise<void> | undefined {
-    if (this.#drawable().length > 0 || !this.#isStale()) return undefined;
-    return this.#refresh.waitUnlessFailed();
+    return this.#drawable().length > 0 ? undefined : this.#refresh.waitUnlessFailed();
   }
 
   /** Adds the cells of one column to the counters of the keys drawn for them; `bytes` is their plaintext together. */
@@ -139,7 +142,7 @@ export class Pool {
     const handedOut = await answerOf(
       this.#clock,
       this.#what,
-      () => this.#options.handOut(usage),
+      () => this.#options.handOut(usage, this.#ledger.exhausted()),
       (late) => {
         late.forEach(refuseKey);
       },
@@ -152,7 +155,7 @@ export class Pool {
     const { closed } = this.#refresh;
     const keys = new Map<string, PoolKey>();
     for (const key of handedOut) {
-      if (closed || this.#revokedMeanwhile.has(key.fingerprint) || keys.has(key.fingerprint)) refuseKey(key);
+      if (closed || keys.has(key.fingerprint) || !this.#isWanted(key.fingerprint)) refuseKey(key);
       else {
         const admitted = this.#admit(key, asked);
         if (admitted !== undefined) keys.set(key.fingerprint, admitted);
@@ -163,8 +166,13 @@ export class Pool {
     throw new KeyError(
       'ERR_POOL_EMPTY',
       `${this.#what}: expected keys that may seal now, got ${handedOut.length}, none of them usable. Check the states ` +
-        'of the keys, the alarms, and the clock of this machine against that of the key source.',
+        'of the keys, the alarms, the clock of this machine against that of the key source, and whether this process has ' +
+        'sealed key.maxCells or key.maxBytes under them.',
     );
+  }
+
+  #isWanted(fingerprint: string): boolean {
+    return !this.#revokedMeanwhile.has(fingerprint) && this.#ledger.isWithin(fingerprint);
   }
 
   /** A bad key costs an alarm, not the whole pool. */
@@ -184,7 +192,7 @@ export class Pool {
     this.#keys = keys;
     this.#expired = false;
     for (const key of before) this.#leave(key);
-    this.#ledger.keepOnly((fingerprint) => this.#entry(fingerprint) !== undefined);
+    this.#ledger.forget((fingerprint) => this.#entry(fingerprint) !== undefined);
     const firstRetires = Math.min(...keys.map((key) => key.retires));
     return { keys: keys.length, nextInMs: firstRetires - this.#clock.wall() };
   }
@@ -210,11 +218,7 @@ export class Pool {
   }
 
   #mayBeDrawn(key: PoolKey): boolean {
-    const { maxCells, maxBytes } = this.#policy.key;
-    return (
-      maySeal(key, this.#policy, this.#clock) &&
-      this.#ledger.isWithin(key.held.fingerprint, maxCells, maxBytes)
-    );
+    return maySeal(key, this.#policy, this.#clock) && this.#ledger.isWithin(key.held.fingerprint);
   }
 
   #entry(fingerprint: string): PoolKey | undefined {
@@ -229,10 +233,14 @@ export class Pool {
   #nothingToDraw(): KeyError {
     if (this.#refresh.closed) return closedError();
     if (this.#isStale()) return stalePool(this.#what, this.#policy, this.#refresh);
+    const { lastFailure } = this.#refresh;
     return new KeyError(
       'ERR_POOL_EMPTY',
       `${this.#what}: expected a key that may seal, got none: its keys (${this.#keys.length}) have sealed all they may, ` +
-        'or were revoked. Nothing is sealed; new keys are being asked for, try again.',
+        'or were revoked. Nothing is sealed; ' +
+        (lastFailure === undefined
+          ? 'new keys are being asked for, try again.'
+          : `new keys were asked for in vain, and are again after a while. ${lastFailure.message}`),
     );
   }
 }

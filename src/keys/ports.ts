@@ -374,8 +374,15 @@ export interface SourceContext {
  */
 export interface KeySource {
   start(context: SourceContext): Promise<void>;
-  /** Keys that may seal now. `usage` is added to the counters of the keys; on a throw the caller reports it again. */
-  handOut(purpose: string, usage: readonly KeyUsage[]): Promise<readonly HandedOutKey[]>;
+  /**
+   * Keys that may seal now, none of `exhausted` (default: none): the caller has brought those to `maxCells` or `maxBytes`
+   * alone. `usage` is added to the counters of the keys; on a throw the caller reports it again.
+   */
+  handOut(
+    purpose: string,
+    usage: readonly KeyUsage[],
+    exhausted?: readonly string[],
+  ): Promise<readonly HandedOutKey[]>;
   /**
    * The public keys that may seal now, for purposes of sealed delivery. Whatever the source lives from, it answers for
    * them: to a key of somebody else this process would seal as well.

@@ -104,7 +104,7 @@ export class ProcessKeys {
     const { purpose } = policy;
     return new Pool({
       ...{ owner: { application, purpose }, policy, clock, randomBelow, emit },
-      handOut: (usage) => source.handOut(purpose, usage),
+      handOut: (usage, exhausted) => source.handOut(purpose, usage, exhausted),
       retire: (held) => {
         if (this.reading === undefined) held.drop();
         else this.reading.held.keep('pool', held);

@@ -38,6 +38,7 @@ export class Refresh {
   #due: Deadline | undefined;
   #running: Promise<void> | undefined;
   #failures = 0;
+  #lastFailure: FieldSealError | undefined;
   #closed = false;
   #cancelTimer: () => void = () => undefined;
 
@@ -59,6 +60,11 @@ export class Refresh {
   /** Since the last success. */
   get failures(): number {
     return this.#failures;
+  }
+
+  /** Of those since the last success. */
+  get lastFailure(): FieldSealError | undefined {
+    return this.#lastFailure;
   }
 
   /**
@@ -124,12 +130,14 @@ export class Refresh {
     }
     this.#refreshed = asked;
     this.#failures = 0;
+    this.#lastFailure = undefined;
     this.#again(refreshInMs(policy.pool.lifetimeMs, renewed.nextInMs, randomBelow));
     emit({ type: 'pool-refreshed', purpose: policy.purpose, keys: renewed.keys });
   }
 
   #fail(error: FieldSealError): void {
     this.#failures += 1;
+    this.#lastFailure = error;
     const { policy, randomBelow, emit, failed, outageLeftMs } = this.#options;
     failed();
     emit({ type: 'refresh-failed', purpose: policy.purpose, error, outageLeftMs: outageLeftMs() });

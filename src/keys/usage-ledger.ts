@@ -1,16 +1,26 @@
 /** What this process sealed under each pool key, and how much of it the key source has been told. */
 import type { DataKey } from '../cell/data-key.js';
-import type { KeyUsage } from './ports.js';
+import type { Policy } from './policy.js';
+import type { Clock, KeyUsage } from './ports.js';
 
 interface KeyCount {
   cells: number;
   bytes: number;
   reportedCells: number;
   reportedBytes: number;
+  /** When it was first counted, by the monotonic clock, ms. */
+  readonly since: number;
 }
 
 export class UsageLedger {
+  readonly #limits: Policy['key'];
+  readonly #clock: Clock;
   readonly #counts = new Map<string, KeyCount>();
+
+  constructor({ key }: Pick<Policy, 'key'>, clock: Clock) {
+    this.#limits = key;
+    this.#clock = clock;
+  }
 
   /** Adds cells of one column to the keys they were sealed under; `bytes` is their plaintext together. Returns cells by key. */
   addAll(
@@ -50,22 +60,37 @@ export class UsageLedger {
   }
 
   /** Whether this process alone has not yet brought the key to its limits. */
-  isWithin(fingerprint: string, maxCells: number, maxBytes: number): boolean {
+  isWithin(fingerprint: string): boolean {
     const count = this.#counts.get(fingerprint);
-    return count === undefined || (count.cells < maxCells && count.bytes < maxBytes);
+    return count === undefined || this.#hasRoom(count);
   }
 
-  /** Forgets keys that have left the pool, once all of their usage is reported. */
-  keepOnly(inPool: (fingerprint: string) => boolean): void {
+  /** Keys that this process alone has brought to their limits. */
+  exhausted(): string[] {
+    return [...this.#counts].filter(([, count]) => !this.#hasRoom(count)).map(([fingerprint]) => fingerprint);
+  }
+
+  /**
+   * Forgets keys that have left the pool and are handed out no more, since a key seals for `sealFor` at most, once all of
+   * their usage is reported. Until then a key that comes back goes on where it was.
+   */
+  forget(inPool: (fingerprint: string) => boolean): void {
+    const since = this.#clock.monotonic() - this.#limits.sealForMs;
     for (const [fingerprint, count] of this.#counts) {
-      if (!inPool(fingerprint) && count.cells === count.reportedCells) this.#counts.delete(fingerprint);
+      const isOver = count.since < since && count.cells === count.reportedCells;
+      if (isOver && !inPool(fingerprint)) this.#counts.delete(fingerprint);
     }
+  }
+
+  #hasRoom({ cells, bytes }: KeyCount): boolean {
+    return cells < this.#limits.maxCells && bytes < this.#limits.maxBytes;
   }
 
   #add(fingerprint: string, cells: number, bytes: number): void {
     let count = this.#counts.get(fingerprint);
     if (count === undefined) {
-      count = { cells: 0, bytes: 0, reportedCells: 0, reportedBytes: 0 };
+      const since = this.#clock.monotonic();
+      count = { cells: 0, bytes: 0, reportedCells: 0, reportedBytes: 0, since };
       this.#counts.set(fingerprint, count);
     }
     count.cells += cells;

@@ -9,6 +9,12 @@ import type { Moment } from './moment.js';
 import { settleAll } from '../keys/parallel.js';
 import { nameOf, type ScopeDesk } from './scope-desk.js';
 
+export interface WantedKeys {
+  readonly kind: CellKeyKind;
+  /** Keys that may seal, and not in the process that asks. */
+  readonly exhausted: readonly string[];
+}
+
 type Choice = (usable: readonly KeyRecord[], desk: ScopeDesk) => readonly KeyRecord[];
 
 /** A process holds few secrets; public keys are none, and the more of them, the less one private key opens. */
@@ -24,7 +30,7 @@ const CHOICES: Readonly<Record<CellKeyKind, Choice>> = {
 export function chooseKeys(
   desk: ScopeDesk,
   keys: readonly KeyRecord[],
-  kind: CellKeyKind,
+  { kind, exhausted }: WantedKeys,
   { now, latest, doubt }: Moment,
 ): readonly KeyRecord[] {
   const { policy, scope } = desk;
@@ -35,7 +41,9 @@ export function chooseKeys(
       !isMisdated(key, now) &&
       reasonToRetire(key, policy, latest) === undefined,
   );
-  if (usable.length > 0) return CHOICES[kind](usable, desk);
+  const wanted = usable.filter(({ fingerprint }) => !exhausted.includes(fingerprint));
+  if (wanted.length > 0) return CHOICES[kind](wanted, desk);
+  if (usable.length > 0) throw allExhausted(desk, usable.length);
   if (doubt !== undefined) throw doubt;
   throw new KeyError(
     'ERR_POOL_EMPTY',
@@ -100,6 +108,15 @@ function drawSome<T>(items: readonly T[], count: number, randomBelow: RandomBelo
     drawn.push(...rest.splice(randomBelow(rest.length), 1));
   }
   return drawn;
+}
+
+/** Where a process counts for itself alone, it has reached the limits of keys that are far from them for all others. */
+function allExhausted({ policy, scope }: ScopeDesk, count: number): KeyError {
+  const { maxCells, maxBytes } = policy.key;
+  return new KeyError(
+    'ERR_POOL_EMPTY',
+    `${nameOf(scope)}: this process alone has sealed key.maxCells (${maxCells}) or key.maxBytes (${maxBytes}) under each of the ${count} keys that may seal now. A process with manage: false cannot report what it seals, so nobody retires them before their sealFor ends: raise the limits, let it have more keys (pool.validKeys), or give it manage: true.`,
+  );
 }
 
 function raiseAlarm(desk: ScopeDesk, { fingerprint }: KeyRecord, { code, message }: FieldSealError): void {

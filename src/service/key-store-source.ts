@@ -43,7 +43,7 @@ export interface KeyStoreSourceOptions {
   /**
    * Whether this process makes, promotes, retires and counts keys (the key-service role: it writes the key store and
    * may generate keys at the KMS) or only reads them (the application role). Default true. With false an empty key
-   * store is `ERR_STORE_EMPTY`, usage of keys is not counted, and suite xaes-256-gcm is refused.
+   * store is `ERR_STORE_EMPTY`, usage of keys is not counted beyond this process, and suite xaes-256-gcm is refused.
    */
   readonly manage?: boolean;
   /** Who stands in the key events that this process writes. Default `'key-store-source'`. */
@@ -132,10 +132,15 @@ class KeyStoreSource implements PublishingKeySource {
     if (this.#closed) await this.#stopWatching();
   }
 
-  handOut(purpose: string, usage: readonly KeyUsage[]): Promise<readonly HandedOutKey[]> {
+  handOut(
+    purpose: string,
+    usage: readonly KeyUsage[],
+    exhausted: readonly string[] = [],
+  ): Promise<readonly HandedOutKey[]> {
     return this.#alarmed(async () => {
       const { desk, role, ledger, counted } = this.#scope(purpose);
-      const chosen = await role.choose(ledger, 'data', counted.uncounted(usage));
+      const report = { usage: counted.uncounted(usage), exhausted };
+      const chosen = await role.choose(ledger, 'data', report);
       counted.wrote(usage);
       const keys = await unwrapChosen(desk, chosen);
       counted.acknowledged();

@@ -6,7 +6,7 @@ import type { StoreKey } from '../cell/store-key.js';
 import { ConfigError, type FieldSealError, StoreError } from '../errors.js';
 import type { CellKeyKind, KeyRecord, KeyUsage } from '../keys/ports.js';
 import { endOf, isCellKey } from './clockwork.js';
-import { chooseKeys } from './hand-out.js';
+import { chooseKeys, type WantedKeys } from './hand-out.js';
 import { checkConfiguredKeks, configuredKeks, chooseKeks } from './kek-spread.js';
 import { makeStoreKey } from './key-maker.js';
 import { nameOf, type ScopeDesk } from './scope-desk.js';
@@ -19,9 +19,18 @@ import { tick } from './tick.js';
 export interface SourceRole {
   /** The ledger of the scope, its events and rows checked; the caller closes it. */
   open(): Promise<ScopeLedger>;
-  /** The keys of the next hand-out, wrapped. `usage` is in the key store when it returns, where the role counts it. */
-  choose(ledger: ScopeLedger, kind: CellKeyKind, usage?: readonly KeyUsage[]): Promise<readonly KeyRecord[]>;
+  /** The keys of the next hand-out, wrapped. The usage is in the key store when it returns, where the role counts it. */
+  choose(ledger: ScopeLedger, kind: CellKeyKind, report?: UsageReport): Promise<readonly KeyRecord[]>;
 }
+
+/** What a process tells when it asks for keys. */
+export interface UsageReport {
+  readonly usage: readonly KeyUsage[];
+  /** Keys that it may seal with no more, whatever their counters say: it may be that nobody counts for it. */
+  readonly exhausted: readonly string[];
+}
+
+const NOTHING_SEALED: UsageReport = { usage: [], exhausted: [] };
 
 /** Makes what an empty key store lacks, and ticks at start and before each hand-out. */
 export function keyServiceRole(desk: ScopeDesk): SourceRole {
@@ -31,12 +40,12 @@ export function keyServiceRole(desk: ScopeDesk): SourceRole {
       const storeKey = await findStoreKey(desk, desk.store);
       return storeKey === undefined ? firstStart(desk) : resume(desk, storeKey);
     },
-    async choose(ledger, kind, usage = []) {
+    async choose(ledger, kind, { usage, exhausted } = NOTHING_SEALED) {
       const changed = await ledger.change(desk.store, async (rows) => {
         await countUsage(rows, usage);
         const moment = await readMoment(desk, rows);
         const failures = await tick(desk, rows, moment);
-        const chosen = chooseOrFail(desk, rows, kind, moment, failures);
+        const chosen = chooseOrFail(desk, rows, { kind, exhausted }, moment, failures);
         if (kind === 'data') await countPrefixes(desk, rows, chosen);
         return chosen;
       });
@@ -63,12 +72,13 @@ export function readingRole(desk: ScopeDesk): SourceRole {
         alarmRefused(desk, await ledger.readAll(desk.store));
       });
     },
-    async choose(ledger, kind) {
+    async choose(ledger, kind, { exhausted } = NOTHING_SEALED) {
       const rows = await ledger.read(desk.store, (reader) =>
         reader.list(desk.scope, { kinds: [kind], states: ['ENCRYPT'] }),
       );
       alarmRefused(desk, rows);
-      return chooseKeys(desk, [...rows.keys.values()], kind, await readMoment(desk, desk.store));
+      const moment = await readMoment(desk, desk.store);
+      return chooseKeys(desk, [...rows.keys.values()], { kind, exhausted }, moment);
     },
   };
 }
@@ -151,12 +161,12 @@ async function countPrefixes(desk: ScopeDesk, rows: LockedRows, chosen: readonly
 function chooseOrFail(
   desk: ScopeDesk,
   rows: LockedRows,
-  kind: CellKeyKind,
+  wanted: WantedKeys,
   moment: Moment,
   failures: readonly FieldSealError[],
 ): readonly KeyRecord[] {
   try {
-    return chooseKeys(desk, rows.keys, kind, moment);
+    return chooseKeys(desk, rows.keys, wanted, moment);
   } catch (error) {
     throw failures[0] ?? error;
   }

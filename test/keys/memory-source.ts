@@ -51,6 +51,7 @@ export interface Call {
   readonly purpose: string;
   readonly fingerprints: readonly string[];
   readonly usage: readonly KeyUsage[];
+  readonly exhausted: readonly string[];
 }
 
 /** Runs before an operation answers: throws, hangs or waits. */
@@ -136,13 +137,17 @@ export class MemorySource implements KeySource {
     }
   }
 
-  async handOut(purpose: string, usage: readonly KeyUsage[]): Promise<readonly HandedOutKey[]> {
+  async handOut(
+    purpose: string,
+    usage: readonly KeyUsage[],
+    exhausted: readonly string[] = [],
+  ): Promise<readonly HandedOutKey[]> {
     const policy = this.context.policies.get(purpose)!;
     const chosen = this.choose(purpose) ?? this.keys(purpose).filter((key) => !this.suspended.has(key));
     const now = this.context.clock.wall();
     const retires = now + policy.key.sealForMs;
     const sealUntil = Math.min(retires, now + policy.outage.sealMs) + policy.pool.lifetimeMs;
-    await this.#called('handOut', purpose, [], usage);
+    await this.#called('handOut', purpose, [], usage, exhausted);
     return chosen
       .slice(0, policy.pool.handOut)
       .map((one) => this.#lend({ ...this.#stored(purpose, one), retires, sealUntil }));
@@ -221,8 +226,9 @@ export class MemorySource implements KeySource {
     purpose = '',
     fingerprints: readonly string[] = [],
     usage: readonly KeyUsage[] = [],
+    exhausted: readonly string[] = [],
   ): Promise<void> {
-    const call = { operation, purpose, fingerprints, usage };
+    const call = { operation, purpose, fingerprints, usage, exhausted };
     this.calls.push(call);
     await this.#faults.get(operation)?.(call);
   }

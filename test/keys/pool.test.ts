@@ -108,7 +108,13 @@ describe('a pool whose key source is in trouble', () => {
       const bench = await openBench();
       const late = gate();
       bench.source.handOut = async () => {
-        await late.fault({ operation: 'handOut', purpose: PURPOSE, fingerprints: [], usage: [] });
+        await late.fault({
+          operation: 'handOut',
+          purpose: PURPOSE,
+          fingerprints: [],
+          usage: [],
+          exhausted: [],
+        });
         return answer as unknown as [];
       };
       await bench.clock.advance(bench.clock.nextInMs);
@@ -482,6 +488,36 @@ describe('the usage of pool keys', () => {
       sealPans(bench, ['4111']);
     },
   );
+
+  it('knows a key at its limit again that has left the pool meanwhile, until it has retired', async () => {
+    const purposes = {
+      [PURPOSE]: { pool: { validKeys: 2, handOut: 1 }, key: { maxCells: 5, sealFor: '10h' } },
+    } as const;
+    const bench = await openBench({ purposes });
+    const [spent, other] = bench.source.keys(PURPOSE);
+    for (let i = 0; i < 5; i++) sealPans(bench, ['4111']);
+    bench.source.choose = () => [other!];
+    await bench.clock.advance(HOUR);
+    bench.source.choose = () => [spent!];
+    await bench.clock.advance(HOUR);
+    expect(events(bench, 'refresh-failed').at(-1)!.error.code).toBe('ERR_POOL_EMPTY');
+    expect(lastHandOut(bench)!.exhausted).toEqual([spent]);
+    expect(sealPans(bench, ['4111']).fingerprints).toEqual([other]);
+    bench.source.choose = () => [other!];
+    await bench.clock.advance(10 * HOUR);
+    expect(lastHandOut(bench)!.exhausted).toEqual([]);
+  });
+
+  it('waits for other keys where its own are at their limits, one request for all who wait', async () => {
+    const purposes = { [PURPOSE]: { pool: { validKeys: 6, handOut: 3 }, key: { maxCells: 1 } } };
+    const bench = await openBench({ purposes });
+    for (let i = 0; i < 3; i++) sealPans(bench, ['4111']);
+    bench.source.choose = (purpose) => bench.source.keys(purpose).slice(3);
+    const rows = [{ column: bench.pan, values: ['4111'] }];
+    await Promise.all([bench.seal.prepare(rows), bench.seal.prepare(rows), bench.seal.prepare(rows)]);
+    expect(bench.source.count('handOut')).toBe(2);
+    for (let i = 0; i < 3; i++) sealPans(bench, ['4111']);
+  });
 
   it('does not call a source without end that hands out exhausted keys', async () => {
     const bench = await openBench({ purposes: { [PURPOSE]: { key: { maxCells: 1 } } } });
