@@ -29,6 +29,7 @@ import { makeBuilders, sealingSelects } from './query-builders.js';
 import { guardQueryRunners } from './query-runners.js';
 import { guardSchema } from './schema-guard.js';
 import { selfCheck } from './self-check.js';
+import { guardStoredValues } from './stored-values.js';
 import { ColumnTransformer } from './transformer.js';
 import { refuseUnknownParents } from './unknown-parents.js';
 
@@ -139,6 +140,7 @@ export function attachFieldSeal<T extends DataSource>(
   const builders = makeBuilders(context);
   let hasPendingIndexes = false;
   guardQueryRunners(internals, () => hasPendingIndexes);
+  guardStoredValues(dataSource);
   const { subscriber, openLater } = makeFallback(dataSource, seal, open, resolve);
 
   const makeSealing = sealingManagers(dataSource, internals.manager, resolve);

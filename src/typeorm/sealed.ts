@@ -3,7 +3,7 @@ import { inspect } from 'node:util';
 import { byteOneOf, fingerprintOf } from '../cell/format.js';
 import { SealError } from '../errors.js';
 import type { FieldColumn } from '../keys/field-seal.js';
-import { WHY_NOT } from './stand-in.js';
+import { printed, WHY_NOT } from './stand-in.js';
 
 const brand = Symbol.for('fieldseal/sealed');
 
@@ -44,11 +44,11 @@ export class Sealed {
   }
 
   toJSON(): string {
-    return '[sealed]';
+    return printed(this, '[sealed]');
   }
 
   toString(): string {
-    return '[sealed]';
+    return printed(this, '[sealed]');
   }
 
   [inspect.custom](): string {

@@ -9,7 +9,7 @@ import { canonicalOf, canonicalOfSealed } from './canonical.js';
 import type { EncryptedColumn } from './encrypted-column.js';
 import { asNullTest } from './null-test.js';
 import { isSealed } from './sealed.js';
-import { WHY_NOT } from './stand-in.js';
+import { printed, WHY_NOT } from './stand-in.js';
 
 /** A cell on its way into a statement. Only these are let through to the driver. */
 export class SealedCell {
@@ -39,7 +39,7 @@ export class OpenedValue {
   }
 
   toJSON(): string {
-    return '[opened]';
+    return printed(this, '[opened]');
   }
 
   [inspect.custom](): string {
@@ -110,7 +110,7 @@ class Token {
   }
 
   toJSON(): string {
-    return '[encrypted]';
+    return printed(this, '[encrypted]');
   }
 
   [Symbol.toPrimitive](): never {
