@@ -20,7 +20,7 @@ const HELP = `
 json       one object: keyPolicies by key ARN, identityPolicies by tier
 sql        grants for PostgreSQL, in two parts for two databases (--database prints one); needs tiers.database, and for
            the application's tables the export dataSource
-terraform  aws_kms_key_policy and aws_iam_policy resources
+terraform  aws_kms_key_policy, aws_iam_policy and aws_iam_policy_attachment resources, with variables
 all        every document under a heading of its own
 
 The module exports options (of createFieldSeal, which checks them too; keys are ignored), tiers and, for SQL, dataSource. The command runs

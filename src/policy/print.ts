@@ -35,7 +35,7 @@ const PRINTERS: Readonly<Record<Format, Printer>> = {
     const sections = sqlSections(request);
     return sections.length === 0 ? noGrants(request) : joined(sections, '--');
   },
-  terraform: (request) => terraform(request.settings, awsOf(request)),
+  terraform: (request) => terraform(request.settings, request.tier),
   all: (request) => {
     const documents = awsOf(request);
     const { settings } = request;
@@ -46,7 +46,7 @@ const PRINTERS: Readonly<Record<Format, Printer>> = {
           section(`IAM policy of the tier ${tier}`, policy),
         ),
         ...(settings.database === undefined ? [] : sqlSections(request)),
-        { heading: 'Terraform', text: terraform(settings, documents) },
+        { heading: 'Terraform', text: terraform(settings, request.tier) },
       ],
       '#',
     );

@@ -118,10 +118,11 @@ describe('fieldseal policy', () => {
   });
 
   it('prints Terraform, whole or for a tier', async () => {
-    expect((await print('--format', 'terraform')).match(/^resource/gmu)).toHaveLength(4 + 5);
+    expect((await print('--format', 'terraform')).match(/^resource/gmu)).toHaveLength(4 + 2 * 5);
     const own = await print('--format', 'terraform', '--tier', 'rewrap');
     expect(own.match(/^resource .*/gmu)).toEqual([
       'resource "aws_iam_policy" "fieldseal_shop_production_rewrap" {',
+      'resource "aws_iam_policy_attachment" "fieldseal_shop_production_rewrap" {',
     ]);
   });
 
