@@ -32,11 +32,49 @@ function adapter(
       ...settings,
       name,
       include: ['test/typeorm/**/*.test.ts'],
-      provide: { database, typeorm },
+      provide: { database, typeorm, pg: 'pg' },
       ...more,
     },
   };
 }
+
+/**
+ * The key store, and what of the adapter reaches the driver in ways of its own, with the oldest pg of the peer range below
+ * both: how values are bound and bytes come back, long lists of parameters, streams, connections of a transaction, of a pool
+ * of one, or of a library; errors of the server. Everything else sends such statements again. Left out are `last-net`, which
+ * names its drivers itself, so runs with this one in every project, and what works in processes of its own, which load the
+ * newest pg.
+ */
+const oldestPg: TestProjectInlineConfiguration = {
+  ...shared,
+  resolve: { alias: [{ find: /^pg$/, replacement: 'pg-8.11.0' }] },
+  test: {
+    ...settings,
+    name: 'pg-8.11.0',
+    include: [
+      'test/store/**/*.test.ts',
+      ...[
+        'ambient-transactions',
+        'bound-update',
+        'cache',
+        'cells-in-statements',
+        'concurrency',
+        'concurrency-pools',
+        'drivers',
+        'numbered-values',
+        'parameter-limit',
+        'raw',
+        'returning',
+        'save',
+        'transaction-end',
+        'types',
+        'upsert',
+        'write',
+      ].map((name) => `test/typeorm/${name}.test.ts`),
+    ],
+    provide: { database: 'postgres', typeorm: '1.1.1', pg: 'pg-8.11.0' },
+  },
+};
 
 const mariadb = hasTestMariadb()
   ? { globalSetup: ['test/mariadb-setup.ts'] }
@@ -79,7 +117,7 @@ export default defineConfig({
           ...settings,
           name: 'default',
           include: ['test/**/*.test.ts'],
-          provide: { database: 'postgres', typeorm: '1.1.1' },
+          provide: { database: 'postgres', typeorm: '1.1.1', pg: 'pg' },
         },
       },
       adapter('typeorm-0.3.31', '0.3.31', 'postgres'),
@@ -87,6 +125,7 @@ export default defineConfig({
       adapter('mariadb', '1.1.1', 'mariadb', mariadb),
       adapter('sqljs', '1.1.1', 'sqljs'),
       oldestSdk,
+      oldestPg,
     ],
   },
 });

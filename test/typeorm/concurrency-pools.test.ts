@@ -1,6 +1,6 @@
 /** Connection pools that are as small as can be, with the key store in the same database. */
 import type { Pool } from 'pg';
-import { DataSource } from 'typeorm';
+import type { DataSource } from 'typeorm';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createFieldSeal, keyStoreSource, type FieldSeal } from '../../src/index.js';
 import { awsKms } from '../../src/kms/aws.js';
@@ -11,7 +11,7 @@ import { ENTITIES } from './concurrency-entities.js';
 import { kmsOf, newCard } from './concurrency-fixture.js';
 import { Card } from './entities.js';
 import { isAbleTo } from './limits.js';
-import { openShop, type Shop } from './shop.js';
+import { dataSourceOf, openShop, type Shop } from './shop.js';
 
 describe.runIf(isAbleTo('a key store in the same database'))('one connection', () => {
   let shop: Shop;
@@ -39,7 +39,7 @@ describe.runIf(isAbleTo('a key store in the same database'))('one connection', (
     max = 1,
   ): Promise<Opened> {
     const { url } = shop.database;
-    const dataSource = new DataSource({ type: 'postgres', url, entities: ENTITIES, extra: { max } });
+    const dataSource = dataSourceOf(url, ENTITIES, { extra: { max } });
     await dataSource.initialize();
     const options = typeof store === 'function' ? store(dataSource) : store;
     const seal = await createFieldSeal({

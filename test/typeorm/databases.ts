@@ -1,6 +1,7 @@
 /** The databases that hold the shop's rows: what tests of the adapter must know to run on each of them. */
 import { randomBytes } from 'node:crypto';
 import mysql from 'mysql2/promise';
+import pg from 'pg';
 import initSqlJs, { type Database } from 'sql.js';
 import type { ColumnType, DataSourceOptions } from 'typeorm';
 import { inject } from 'vitest';
@@ -13,6 +14,8 @@ declare module 'vitest' {
   interface ProvidedContext {
     /** Of the project that runs the test. */
     database: DatabaseName;
+    /** The package that stands in the place of pg. */
+    pg: 'pg' | 'pg-8.11.0';
   }
 }
 
@@ -35,7 +38,8 @@ interface Dialect {
 const DIALECTS: Readonly<Record<DatabaseName, Dialect>> = {
   postgres: {
     fresh: freshDatabase,
-    options: (url) => ({ type: 'postgres', url }),
+    // By itself TypeORM loads the newest pg, whatever the project has in the place of that.
+    options: (url) => ({ type: 'postgres', url, driver: pg }),
     bytes: 'bytea',
     fingerprint: (uuid) => uuid,
     unique: /unique/u,
