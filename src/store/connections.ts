@@ -187,10 +187,21 @@ export class Connections {
     values: readonly unknown[] = [],
   ): Promise<TextResult> {
     const query = { text: sql, values: [...values], query_timeout: timeoutMs };
+    let timer: NodeJS.Timeout | undefined;
+    // Older versions of pg know no time limit of a single statement.
+    const tooLate = new Promise<never>((_, reject) => {
+      timer = globalThis.setTimeout(() => {
+        reject(new Error('Query read timeout'));
+      }, timeoutMs + 50);
+    });
+    const result = client.query(query);
+    result.catch(() => undefined);
     try {
-      return (await client.query(query)) as TextResult;
+      return (await Promise.race([result, tooLate])) as TextResult;
     } catch (error) {
       throw storeError(error, what);
+    } finally {
+      clearTimeout(timer);
     }
   }
 
