@@ -58,7 +58,6 @@ const oldestPg: TestProjectInlineConfiguration = {
         'bound-update',
         'cache',
         'cells-in-statements',
-        'concurrency',
         'concurrency-pools',
         'drivers',
         'numbered-values',
