@@ -13,6 +13,7 @@ import { familyOf, type Family } from './column-types.js';
 import { declarationOf, type Declaration } from './declaration.js';
 import { completeSchemas } from './entity-schema.js';
 import { indexProperty, keyProperty, maskProperty } from './field-columns.js';
+import { referencedColumns, refuseReferenced } from './foreign-keys.js';
 import { assertInForce } from './in-force.js';
 import type { ColumnMetadata } from './internals.js';
 import { isMaskMark } from './mask-column.js';
@@ -199,29 +200,6 @@ function refuseUnsuitable(metadata: EntityMetadata, cell: ColumnMetadata, label:
   throw new ConfigError(
     'ERR_CONFIG_FIELD',
     `${label}: an encrypted field cannot be ${reason}; cells differ at every sealing.`,
-  );
-}
-
-/** Columns that a foreign key or a join compares with others: in its own table, and in the one that it refers to. */
-function referencedColumns({ entityMetadatas }: DataSource): ReadonlySet<ColumnMetadata> {
-  const keys = entityMetadatas.flatMap(({ foreignKeys }) => foreignKeys);
-  const joins = entityMetadatas.flatMap(({ columns }) => columns.map((column) => column.referencedColumn));
-  return new Set([
-    ...keys.flatMap(({ columns, referencedColumns }) => [...columns, ...referencedColumns]),
-    ...joins.filter((column) => column !== undefined),
-  ]);
-}
-
-function refuseReferenced(
-  metadata: EntityMetadata,
-  cell: ColumnMetadata,
-  referenced: ReadonlySet<ColumnMetadata>,
-): void {
-  if (!referenced.has(cell)) return;
-  throw new ConfigError(
-    'ERR_CONFIG_FIELD',
-    `${metadata.name}.${cell.propertyPath}: an encrypted field cannot stand in a foreign key or be joined by; cells differ at ` +
-      'every sealing, so no two of them match. Refer to the row by its id.',
   );
 }
 

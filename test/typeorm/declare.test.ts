@@ -175,6 +175,8 @@ describe('attachFieldSeal', () => {
 
   it('22 refuses MongoDB, a second attach, and unknown options', () => {
     const mongo = Object.assign(Object.create(Object.getPrototypeOf(shop.dataSource) as object), {
+      // TypeORM 0.3 marks each DataSource itself, not their prototype.
+      ...shop.dataSource,
       options: { type: 'mongodb' },
     }) as typeof shop.dataSource;
     expect(() => attachFieldSeal(mongo, shop.seal)).toThrow(
