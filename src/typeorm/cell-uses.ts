@@ -18,6 +18,7 @@ import {
   partsOfFrom,
   splitAt,
   withoutAlias,
+  withoutBrackets,
   withoutModifiers,
   wordOf,
 } from './sql-words.js';
@@ -71,10 +72,14 @@ function refuseAny(reading: Reading, outputs: readonly Output[], place: Place): 
 
 /** `name (columns) AS NOT MATERIALIZED (statement), …`. Gives what follows. */
 function readCtes(reading: Reading, items: Items, scope: Scope): Items {
+  const isRecursive = wordOf(items[0]) === 'RECURSIVE';
   let name = '';
   let columns: Items = [];
   for (const [at, token] of items.entries()) {
     if (token.kind === 'group' && isStatement(token.items)) {
+      // The parts behind the first one read the rows that it gives.
+      const [first] = splitAt(token.items, isSetOperation);
+      if (isRecursive) scope.ctes.set(name, tableOf(read(reading, first!, scope), columns));
       scope.ctes.set(name, tableOf(read(reading, token.items, scope), columns));
       columns = [];
       if (!isSymbol(items[at + 1], ',')) return items.slice(at + 1);
@@ -135,11 +140,11 @@ type ReadClause = (clause: Clause, items: Items) => void;
 
 /** How the clauses are read that follow tables and columns. */
 const CLAUSES: ReadonlyMap<string, ReadClause> = new Map<string, ReadClause>([
-  ['WHERE', ({ reading, scope }, items) => readExpression(reading, items, scope, 'where')],
+  ['WHERE', (clause, items) => readExpression(clause.reading, items, withOutputs(clause), 'where')],
   ['WINDOW', ({ reading, scope }, items) => readExpression(reading, items, scope, 'expression')],
   ['SET', readSet],
   ['GROUP', (clause, items) => readKeys(clause, items, 'group by')],
-  ['HAVING', readHaving],
+  ['HAVING', (clause, items) => readExpression(clause.reading, items, withOutputs(clause), 'having')],
   ['ORDER', (clause, items) => readKeys(clause, items, 'order by')],
 ]);
 
@@ -148,6 +153,17 @@ function readFrom(reading: Reading, items: Items, scope: Scope): void {
   const parts = partsOfFrom(items);
   for (const { table } of parts) readTable(reading, table, scope);
   for (const { condition } of parts) readExpression(reading, condition, scope, 'join');
+  if (items.some((token) => wordOf(token) === 'NATURAL')) refuseNatural(reading, scope);
+}
+
+/** A natural join compares all columns of one name. */
+function refuseNatural(reading: Reading, { sources }: Scope): void {
+  for (const { table } of sources) {
+    for (const [name, cell] of table.cells) {
+      const isShared = sources.some((other) => other.table !== table && other.table.columns?.has(name));
+      if (isShared) reading.refuse(cell, 'join');
+    }
+  }
 }
 
 function readTable(reading: Reading, items: Items, scope: Scope): void {
@@ -236,16 +252,18 @@ function readGroup(reading: Reading, items: Items, at: number, scope: Scope, pla
   const { items: inner } = items[at] as Group;
   const before = items[at - 1];
   const name = wordOf(before);
-  const isTested = isNullTest(items, at + 1);
+  const isTested = name === 'ISNULL' || isNullTest(items, at + 1);
   if (isStatement(inner)) {
     const outputs = read(reading, inner, scope);
     if (name !== 'EXISTS' && !isTested) refuseAny(reading, outputs, place);
   } else if (name === 'COUNT') {
     readCounted(reading, inner, scope, place);
-  } else if (name !== 'COLUMNS' && !(isTested && inner.length === 1 && cellAt(inner, 0, scope))) {
+  } else if (name !== 'COLUMNS' && !(isTested && isAlone(withoutBrackets(inner)))) {
     for (const argument of argumentsOf(name, inner)) readExpression(reading, argument, scope, place);
   }
 }
+
+const isAlone = ([only, ...others]: Items): boolean => only?.kind === 'name' && others.length === 0;
 
 /** A count of cells is one of rows that have them; of different cells, only where each has the key of its row beside it. */
 function readCounted(reading: Reading, items: Items, scope: Scope, place: Place): void {
@@ -266,22 +284,39 @@ function readCounted(reading: Reading, items: Items, scope: Scope, place: Place)
   readExpression(reading, groups, scope, place);
 }
 
+/** What may stand behind the key of an order. */
+const DIRECTIONS: ReadonlySet<string> = new Set(['ASC', 'DESC', 'NULLS', 'FIRST', 'LAST']);
+
 /** Keys may be numbers and names of selected columns. ORDER BY takes a name for that first, GROUP BY for a column. */
-function readKeys({ reading, scope, outputs }: Clause, items: Items, place: 'order by' | 'group by'): void {
+function readKeys(clause: Clause, items: Items, place: 'order by' | 'group by'): void {
+  const { reading, scope, outputs } = clause;
+  const keys: Output[] = [];
   for (const key of listOf(items.slice(1))) {
-    const words = new Set(['ASC', 'DESC', 'NULLS', 'FIRST', 'LAST']);
-    const end = key.findIndex((token, at) => at > 0 && words.has(wordOf(token)));
-    const body = end < 0 ? key : key.slice(0, end);
+    const end = key.findIndex((token, at) => at > 0 && DIRECTIONS.has(wordOf(token)));
+    const body = withoutBrackets(end < 0 ? key : key.slice(0, end));
     const [only] = body;
-    if (body.length === 1 && only?.kind === 'value') {
-      const cell = outputs[Number(only.text) - 1]?.cell;
-      if (cell) reading.refuse(cell, place);
-      continue;
-    }
-    const output = body.length === 1 ? outputNamed(only, outputs) : undefined;
-    if (output?.cell) reading.refuse(output.cell, place);
-    if (output === undefined || place === 'group by') readExpression(reading, body, scope, place);
+    const numbered = body.length === 1 && only?.kind === 'value' ? outputs[Number(only.text) - 1] : undefined;
+    const named = body.length === 1 ? keyNamed(only, outputs, scope, place) : undefined;
+    const output = numbered ?? named;
+    if (output) keys.push(output);
+    else readExpression(reading, body, withOutputs(clause), place);
   }
+  // A group by the primary key has one row, whatever else it is grouped by.
+  if (place === 'group by') refuseIndistinct(reading, keys, place);
+  else refuseAny(reading, keys, place);
+}
+
+function keyNamed(
+  token: Token | undefined,
+  outputs: readonly Output[],
+  scope: Scope,
+  place: 'order by' | 'group by',
+): Output | undefined {
+  if (token?.kind !== 'name') return undefined;
+  const found = resolve(token.path, scope);
+  const column = found && { name: undefined, cell: cellOf(found), found };
+  const output = outputNamed(token, outputs);
+  return place === 'group by' ? (column ?? output) : (output ?? column);
 }
 
 function outputNamed(token: Token | undefined, outputs: readonly Output[]): Output | undefined {
@@ -290,11 +325,10 @@ function outputNamed(token: Token | undefined, outputs: readonly Output[]): Outp
     : undefined;
 }
 
-/** The names of selected columns are known here too, behind those of columns. */
-function readHaving({ reading, scope, outputs }: Clause, items: Items): void {
+/** SQLite knows the names of selected columns in every clause, MySQL in most: behind those of columns. */
+function withOutputs({ scope, outputs }: Clause): Scope {
   const selected = { names: [], table: tableOf(outputs, []) };
-  const outer = { ...newScope(scope.outer), sources: [selected] };
-  readExpression(reading, items, { ...scope, outer }, 'having');
+  return { ...scope, outer: { ...newScope(scope.outer), sources: [selected] } };
 }
 
 /** `column = expression, (columns) = (expressions)`. */

@@ -13,7 +13,7 @@ const NEVER_STORED: ReadonlySet<string> = new Set([
   ...['magstripe', 'magneticstripe', 'magstrip'],
 ]);
 
-/** What is in no other word, so that it is found where words are not told apart either: `usercvv`. */
+/** What is in no other word, so that it is found within one as well: `usercvv`, and not `cvVideo`. */
 const UNMISTAKABLE = /cvv|cardverification|magstripe|magneticstripe|pinblock/u;
 
 /**
@@ -24,7 +24,7 @@ export function isNamedLikeNeverStored(name: string): boolean {
   const parts = name.match(/[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+/gu) ?? [];
   const words = parts.map((part) => part.toLowerCase());
   return (
-    UNMISTAKABLE.test(words.join('')) ||
+    words.some((word) => UNMISTAKABLE.test(word)) ||
     words.some((_, from) =>
       words.slice(from).some((_, more) => NEVER_STORED.has(words.slice(from, from + more + 1).join(''))),
     )

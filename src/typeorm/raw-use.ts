@@ -8,7 +8,7 @@ import type { EntityMetadata } from 'typeorm';
 import { QueryError } from '../errors.js';
 import { readStatement, type Place } from './cell-uses.js';
 import { familyOf } from './column-types.js';
-import { findColumn, type EncryptedColumn } from './encrypted-column.js';
+import { findColumn, type ColumnsOf, type EncryptedColumn } from './encrypted-column.js';
 import type { ExpressionMapInternals } from './internals.js';
 import { mayKeepText } from './kept-sql.js';
 import type { BuilderContext } from './query-builders.js';
@@ -61,19 +61,34 @@ type Columns = Pick<BuilderContext, 'columnsOf'>;
 /** @throws QueryError `ERR_QUERY_UNSUPPORTED` for an order, given or of the entity, or a group that is an encrypted property. */
 export function refuseOrder({ columnsOf }: Columns, map: ExpressionMapInternals): void {
   if (map.mainAlias === undefined) return;
-  const columnAt = (key: string): EncryptedColumn | undefined => {
-    const path = map.selects.find(({ aliasName }) => aliasName === key)?.selection ?? key;
-    const dot = path.indexOf('.');
-    const alias = map.aliases.find(({ name }) => name === path.slice(0, dot));
-    return alias?.hasMetadata ? findColumn(columnsOf(alias.metadata), path.slice(dot + 1)) : undefined;
-  };
   const refuseKey = (key: string, place: Place): void => {
-    const column = columnAt(key);
-    if (column) refuse(column, place);
+    const column = columnBehind(columnsOf, map, key);
+    if (column && !(place === 'group by' && isGroupedByKey(map, key))) refuse(column, place);
   };
   for (const key in map.allOrderBys) refuseKey(key, 'order by');
   for (const key of map.groupBys) refuseKey(key, 'group by');
   for (const key of map.selectDistinctOn) refuseKey(key, 'distinct');
+}
+
+function columnBehind(
+  columnsOf: ColumnsOf,
+  { aliases, selects }: ExpressionMapInternals,
+  key: string,
+): EncryptedColumn | undefined {
+  const path = selects.find(({ aliasName }) => aliasName === key)?.selection ?? key;
+  const dot = path.indexOf('.');
+  const alias = aliases.find(({ name }) => name === path.slice(0, dot));
+  return alias?.hasMetadata ? findColumn(columnsOf(alias.metadata), path.slice(dot + 1)) : undefined;
+}
+
+/** A group by the primary key has one row, whatever else it is grouped by. */
+function isGroupedByKey({ aliases, groupBys }: ExpressionMapInternals, key: string): boolean {
+  const name = key.slice(0, key.indexOf('.'));
+  const alias = aliases.find((one) => one.name === name);
+  if (!alias?.hasMetadata) return false;
+  return alias.metadata.primaryColumns.every(({ propertyPath }) =>
+    groupBys.includes(`${name}.${propertyPath}`),
+  );
 }
 
 /** Statements that were read already are known again: the same few come all the time. */

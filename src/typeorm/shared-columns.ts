@@ -1,11 +1,14 @@
 /** Other properties over the physical columns of an encrypted field: what is written through them is not sealed. */
 import type { DataSource, EntityMetadata } from 'typeorm';
 import { ConfigError } from '../errors.js';
+import { familyOf, type Family } from './column-types.js';
 import { siblingsOf, type ColumnsOf, type EncryptedColumn } from './encrypted-column.js';
 import type { ColumnMetadata } from './internals.js';
 
 /** @throws ConfigError `ERR_CONFIG_FIELD` naming both properties. */
-export function refuseSharedColumns({ entityMetadatas }: DataSource, columnsOf: ColumnsOf): void {
+export function refuseSharedColumns(dataSource: DataSource, columnsOf: ColumnsOf): void {
+  const { entityMetadatas } = dataSource;
+  const placeOf = PLACES[familyOf(dataSource)];
   const owned = new Map<string, Owner>();
   for (const metadata of entityMetadatas)
     for (const column of columnsOf(metadata))
@@ -30,8 +33,17 @@ interface Owner {
   readonly part: ColumnMetadata;
 }
 
-const placeOf = ({ tablePath }: EntityMetadata, { databaseName }: ColumnMetadata): string =>
-  JSON.stringify([tablePath, databaseName]);
+type PlaceOf = (metadata: EntityMetadata, column: ColumnMetadata) => string;
+
+const exactly: PlaceOf = ({ tablePath }, { databaseName }) => JSON.stringify([tablePath, databaseName]);
+const inLowerCase: PlaceOf = (metadata, column) => exactly(metadata, column).toLowerCase();
+
+/** Names that differ in case alone are one: of columns in MySQL and SQLite, of tables in SQLite and some servers of MySQL. */
+const PLACES: Readonly<Record<Family, PlaceOf>> = {
+  postgres: exactly,
+  mysql: inLowerCase,
+  sqlite: inLowerCase,
+};
 
 function refusal({ column, part }: Owner, metadata: EntityMetadata, other: ColumnMetadata): ConfigError {
   const { label } = column;

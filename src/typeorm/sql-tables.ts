@@ -54,19 +54,24 @@ export class SqlTables {
   }
 
   #tableOf(entities: readonly EntityMetadata[]): Table {
+    const all = entities.flatMap((metadata) => metadata.columns);
+    const stored = new Set(all.map(nameOf));
+    // Fragments may name properties: TypeORM puts columns in the place of those that it sees. A column of that name comes first.
+    const isFree = (path: string): boolean => !stored.has(path);
     const cells = entities
       .flatMap((metadata) => this.#columnsOf(metadata))
-      .flatMap((column) => namesOf(column.cell).map((name) => [name, column] as const));
-    const columns = entities.flatMap((metadata) => metadata.columns).flatMap(namesOf);
+      .flatMap((column) =>
+        [nameOf(column.cell), ...[pathOf(column.cell)].filter(isFree)].map((name) => [name, column] as const),
+      );
+    const columns = [...stored, ...all.map(pathOf)];
     const key = entities[0]!.primaryColumns.map(({ databaseName }) => databaseName.toLowerCase());
     return { cells: new Map(cells), columns: new Set(columns), key };
   }
 }
 
-/** Fragments may name properties: TypeORM puts columns in the place of those that it sees. */
-const namesOf = (column: { readonly propertyPath: string; readonly databaseName: string }): string[] => [
-  column.databaseName.toLowerCase(),
-  column.propertyPath.toLowerCase(),
-];
+type Column = EntityMetadata['columns'][number];
+
+const nameOf = ({ databaseName }: Column): string => databaseName.toLowerCase();
+const pathOf = ({ propertyPath }: Column): string => propertyPath.toLowerCase();
 
 const escaped = (name: string): string => name.replaceAll(/[.*+?^${}()|[\]\\]/gu, '\\$&');

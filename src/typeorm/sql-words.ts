@@ -59,10 +59,19 @@ export function isColumnAt(items: Items, at: number): boolean {
   return !isTyped && !['=>', ':='].some((text) => isSymbol(after, text));
 }
 
-/** `… IS NULL`, `… IS NOT NULL` at this place. */
+/** `… IS NULL`, `… IS NOT NULL` at this place, and the short forms of some databases. */
 export function isNullTest(items: Items, at: number): boolean {
-  if (wordOf(items[at]) !== 'IS') return false;
-  return wordOf(items[wordOf(items[at + 1]) === 'NOT' ? at + 2 : at + 1]) === 'NULL';
+  const [first, second, third] = [items[at], items[at + 1], items[at + 2]].map(wordOf);
+  if (first === 'ISNULL' || first === 'NOTNULL') return true;
+  if (first === 'NOT') return second === 'NULL';
+  return first === 'IS' && (second === 'NOT' ? third : second) === 'NULL';
+}
+
+/** `((a))` as `a`; a statement keeps its brackets. */
+export function withoutBrackets(items: Items): Items {
+  const [only] = items;
+  const isBracketed = items.length === 1 && only?.kind === 'group' && !isStatement(only.items);
+  return isBracketed ? withoutBrackets(only.items) : items;
 }
 
 /** The arguments of a function, without the words in them that are no values. */

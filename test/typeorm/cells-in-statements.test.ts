@@ -54,6 +54,21 @@ class PlainNote {
   @Column('varchar') text!: string;
 }
 
+/** Halfway into an existing table: each of its two columns has the name of the other one's property. */
+@Entity('halfway')
+class Halfway {
+  @PrimaryColumn('int') id!: number;
+  @Encrypted({
+    purpose: 'personal-data',
+    name: 'plainEmail',
+    context: 'halfway.email',
+    bind: false,
+    blindIndex: true,
+  })
+  email!: string;
+  @Column('varchar', { name: 'email', length: 200 }) plainEmail!: string;
+}
+
 type Query = SelectQueryBuilder<object>;
 type Make = (query: Query) => Query;
 
@@ -88,7 +103,7 @@ const OF_THIS_DATABASE = LOOKALIKES[databaseName];
 let shop: Shop;
 
 beforeAll(async () => {
-  shop = await openShop({ entities: [Entry, Diary, Sorted, PlainNote] });
+  shop = await openShop({ entities: [Entry, Diary, Sorted, PlainNote, Halfway] });
   const { manager } = shop.dataSource;
   await manager.insert(Diary, [
     { id: 1, title: 'first' },
@@ -372,6 +387,37 @@ describe('are let through where they are right', () => {
     await plain().insert().values({ id: 7, text }).execute();
     expect(await plain().where({ id: 7 }).getOne()).toMatchObject({ text: 'plain' });
     await plain().delete().where({ id: 7 }).execute();
+  });
+
+  it('a plain column that is named as the property of a field is', async () => {
+    const repository = shop.dataSource.getRepository(Halfway);
+    await repository.save({ id: 1, email: 'ada@example.com', plainEmail: 'ada@example.com' });
+    const plainEmail = 'ada@example.com';
+    expect(await repository.findBy({ plainEmail })).toMatchObject([{ id: 1, email: plainEmail }]);
+    expect(await repository.find({ order: { plainEmail: 'ASC' } })).toHaveLength(1);
+    const builder = (): SelectQueryBuilder<Halfway> => repository.createQueryBuilder('h');
+    expect(await builder().where('h.plainEmail = :plainEmail', { plainEmail }).getCount()).toBe(1);
+    expect(await builder().select('h.plainEmail').distinct(true).getRawMany()).toHaveLength(1);
+    await repository.update({ plainEmail }, { plainEmail: 'eve@example.com' });
+    expect(await repository.findOneBy({ email: plainEmail })).toMatchObject({
+      plainEmail: 'eve@example.com',
+    });
+    await expect(builder().where('h.email = :plainEmail', { plainEmail }).getCount()).rejects.toMatchObject({
+      code: 'ERR_QUERY_UNSUPPORTED',
+    });
+    await expect(builder().orderBy('LOWER(h_plainEmail)').getMany()).rejects.toMatchObject({
+      code: 'ERR_QUERY_UNSUPPORTED',
+    });
+  });
+
+  it('a group by the primary key with a cell beside it', async () => {
+    const grouped = query()
+      .select('e.id')
+      .addSelect('e.text')
+      .addSelect('COUNT(*)', 'n')
+      .groupBy('e.id')
+      .addGroupBy('e.text');
+    expect(await grouped.getRawMany()).toHaveLength(4);
   });
 
   it('pages over joins, counts and existence', async () => {

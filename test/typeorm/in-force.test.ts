@@ -19,6 +19,7 @@ import {
 } from 'typeorm';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { attachFieldSeal, Encrypted, encryptedColumns } from '../../src/typeorm/index.js';
+import { databaseName } from './databases.js';
 import { Card, Customer } from './entities.js';
 import { dataSourceOf, openShop, type Shop } from './shop.js';
 
@@ -257,6 +258,16 @@ describe('over one column of a table', () => {
       @Column('varchar', { nullable: true }) s!: string | null;
     }
     await expectRefused([Owner, Writer], /^Owner\.s: .*column s of one_table.* Writer\.s/u);
+  });
+
+  it('another entity must not write under names that differ in case alone, where the database takes them for one', async (context) => {
+    if (databaseName === 'postgres') return context.skip('PostgreSQL tells such names apart');
+    @Entity('one_table')
+    class OtherCase {
+      @PrimaryColumn('int') id!: number;
+      @Column('varchar', { name: 'S', nullable: true }) s!: string | null;
+    }
+    await expectRefused([Owner, OtherCase], /^Owner\.s: .*column s of one_table.* OtherCase\.s/u);
   });
 
   it('another entity may encrypt the same, read it, or leave it out', async () => {
