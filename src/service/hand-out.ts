@@ -4,7 +4,7 @@ import type { CellKeyKind, HandedOutKey, HandedOutPublicKey, KeyRecord, RandomBe
 import type { Policy } from '../keys/policy.js';
 import { endOf, isMisdated, reasonToRetire } from './clockwork.js';
 import { unwrapRoot } from './key-maker.js';
-import { codedError } from './kms-trouble.js';
+import { codedError, isPassingTrouble } from './kms-trouble.js';
 import type { Moment } from './moment.js';
 import { settleAll } from '../keys/parallel.js';
 import { nameOf, type ScopeDesk } from './scope-desk.js';
@@ -17,14 +17,17 @@ export interface WantedKeys {
 
 type Choice = (usable: readonly KeyRecord[], desk: ScopeDesk) => readonly KeyRecord[];
 
-/** A process holds few secrets; public keys are none, and the more of them, the less one private key opens. */
+/**
+ * A process holds few secrets, so data keys are drawn; public keys are none, and the more of them, the less one private key
+ * opens.
+ */
 const CHOICES: Readonly<Record<CellKeyKind, Choice>> = {
-  data: (usable, { policy, randomBelow }) => drawSome(usable, policy.pool.handOut, randomBelow),
+  data: (usable, { randomBelow }) => shuffle(usable, randomBelow),
   pair: (usable) => usable,
 };
 
 /**
- * Of the keys of this kind that may seal now, `pool.handOut` data keys at random, or all pairs.
+ * The keys of this kind that may seal now: data keys in the random order in which they are drawn, pairs as they are.
  * @throws KeyError `ERR_POOL_EMPTY` when there is none; StoreError `ERR_STORE_CLOCK` where a clock may be the reason.
  */
 export function chooseKeys(
@@ -52,27 +55,60 @@ export function chooseKeys(
 }
 
 /**
- * Unwraps the chosen keys in parallel. Keys that cannot be unwrapped are left out with an alarm while one remains.
+ * Unwraps the first `pool.handOut` drawn keys, in parallel. In the place of those that cannot be unwrapped come the next
+ * ones, with an alarm for each, until there are enough or all were tried. A KEK that does not answer is not asked again.
+ * `claim` is awaited before keys are unwrapped.
  * @throws the first error when none could be unwrapped.
  */
-export async function unwrapChosen(
+export async function unwrapDrawn(
   desk: ScopeDesk,
-  chosen: readonly KeyRecord[],
+  drawn: readonly KeyRecord[],
+  claim: (keys: readonly KeyRecord[]) => Promise<void>,
 ): Promise<readonly HandedOutKey[]> {
-  const roots = await settleAll(chosen, (row) => unwrapRoot(desk.kms, row));
-  const now = desk.clock.wall();
-  const handedOut: HandedOutKey[] = [];
-  for (const [i, row] of chosen.entries()) {
-    const root = roots[i]!;
-    if (root.status === 'fulfilled') handedOut.push(handedOutKey(row, root.value, desk.policy, now));
+  const { handOut } = desk.policy.pool;
+  const unwrapped: Unwrapped[] = [];
+  const failed: Failed[] = [];
+  let rest = drawn;
+  while (unwrapped.length < handOut && rest.length > 0) {
+    const next = rest.slice(0, handOut - unwrapped.length);
+    const claimed = claim(next);
+    const roots = await settleAll(next, async (row) => {
+      await claimed;
+      return unwrapRoot(desk.kms, row);
+    });
+    for (const [i, row] of next.entries()) {
+      const root = roots[i]!;
+      if (root.status === 'fulfilled') unwrapped.push({ row, root: root.value });
+      else failed.push({ row, error: codedError(root.reason) });
+    }
+    const silent = silentKeks(unwrapped, failed);
+    rest = rest.slice(next.length).filter(({ wraps }) => !wraps.every(({ kek }) => silent.has(kek)));
   }
-  const failed = chosen.flatMap((row, i) => {
-    const root = roots[i]!;
-    return root.status === 'rejected' ? [{ row, error: codedError(root.reason) }] : [];
-  });
-  if (handedOut.length === 0) throw failed[0]!.error;
+  if (unwrapped.length === 0) throw failed[0]!.error;
   for (const { row, error } of failed) raiseAlarm(desk, row, error);
-  return handedOut;
+  const now = desk.clock.wall();
+  return unwrapped.map(({ row, root }) => handedOutKey(row, root, desk.policy, now));
+}
+
+interface Unwrapped {
+  readonly row: KeyRecord;
+  readonly root: Buffer;
+}
+
+interface Failed {
+  readonly row: KeyRecord;
+  readonly error: FieldSealError;
+}
+
+/** KEKs under which keys failed for want of an answer, and none was unwrapped. */
+function silentKeks(unwrapped: readonly Unwrapped[], failed: readonly Failed[]): ReadonlySet<string> {
+  const silent = new Set(failed.filter(({ error }) => isPassingTrouble(error)).flatMap(keksOf));
+  for (const kek of unwrapped.flatMap(keksOf)) silent.delete(kek);
+  return silent;
+}
+
+function keksOf({ row }: Unwrapped | Failed): string[] {
+  return row.wraps.map(({ kek }) => kek);
 }
 
 /** The public halves of chosen pairs, whose rows vouch for them. */
@@ -100,14 +136,9 @@ function handedOutKey(row: KeyRecord, root: Buffer, policy: Policy, now: number)
   return { fingerprint, commitment, version, root, retires, sealUntil: sealUntil(retires, now, policy) };
 }
 
-/** A Fisher-Yates shuffle that stops after `count` draws. */
-function drawSome<T>(items: readonly T[], count: number, randomBelow: RandomBelow): readonly T[] {
+function shuffle<T>(items: readonly T[], randomBelow: RandomBelow): readonly T[] {
   const rest = [...items];
-  const drawn: T[] = [];
-  while (drawn.length < count && rest.length > 0) {
-    drawn.push(...rest.splice(randomBelow(rest.length), 1));
-  }
-  return drawn;
+  return items.flatMap(() => rest.splice(randomBelow(rest.length), 1));
 }
 
 /** Where a process counts for itself alone, it has reached the limits of keys that are far from them for all others. */

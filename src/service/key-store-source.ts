@@ -22,7 +22,7 @@ import type { Policy } from '../keys/policy.js';
 import { storeContexts } from '../keys/store-contexts.js';
 import { CountedUsage } from './counted-usage.js';
 import { makeEnvelopeKey, openEnvelopeKey } from './envelopes.js';
-import { publicHalves, unwrapChosen } from './hand-out.js';
+import { publicHalves, unwrapDrawn } from './hand-out.js';
 import { indexMac } from './index-macs.js';
 import { checkConfiguredKeks, configuredKeks } from './kek-spread.js';
 import { loadIndexKeys, loadKeys } from './load-keys.js';
@@ -142,7 +142,7 @@ class KeyStoreSource implements PublishingKeySource {
       const report = { usage: counted.uncounted(usage), exhausted };
       const chosen = await role.choose(ledger, 'data', report);
       counted.wrote(usage);
-      const keys = await unwrapChosen(desk, chosen);
+      const keys = await unwrapDrawn(desk, chosen, (next) => role.claim(ledger, next));
       counted.acknowledged();
       return keys;
     });

@@ -19,8 +19,10 @@ import { tick } from './tick.js';
 export interface SourceRole {
   /** The ledger of the scope, its events and rows checked; the caller closes it. */
   open(): Promise<ScopeLedger>;
-  /** The keys of the next hand-out, wrapped. The usage is in the key store when it returns, where the role counts it. */
+  /** The keys of the next hand-out, wrapped, in the order of the draw. The usage is in the key store when it returns, where the role counts it. */
   choose(ledger: ScopeLedger, kind: CellKeyKind, report?: UsageReport): Promise<readonly KeyRecord[]>;
+  /** Counts chosen data keys that are about to be unwrapped and handed out, where that has to be counted. */
+  claim(ledger: ScopeLedger, chosen: readonly KeyRecord[]): Promise<void>;
 }
 
 /** What a process tells when it asks for keys. */
@@ -45,12 +47,14 @@ export function keyServiceRole(desk: ScopeDesk): SourceRole {
         await countUsage(rows, usage);
         const moment = await readMoment(desk, rows);
         const failures = await tick(desk, rows, moment);
-        const chosen = chooseOrFail(desk, rows, { kind, exhausted }, moment, failures);
-        if (kind === 'data') await countPrefixes(desk, rows, chosen);
-        return chosen;
+        return chooseOrFail(desk, rows, { kind, exhausted }, moment, failures);
       });
       report(desk, changed);
       return changed.result;
+    },
+    async claim(ledger, chosen) {
+      if (desk.policy.suite !== 'xaes-256-gcm') return;
+      await ledger.change(desk.store, (rows) => countPrefixes(rows, chosen));
     },
   };
 }
@@ -80,6 +84,7 @@ export function readingRole(desk: ScopeDesk): SourceRole {
       const moment = await readMoment(desk, desk.store);
       return chooseKeys(desk, [...rows.keys.values()], { kind, exhausted }, moment);
     },
+    claim: () => Promise.resolve(),
   };
 }
 
@@ -152,9 +157,10 @@ async function countUsage(rows: LockedRows, usage: readonly KeyUsage[]): Promise
 }
 
 /** Each hand-out of a key for xaes-256-gcm is one nonce prefix, drawn by the process when it derives the key. */
-async function countPrefixes(desk: ScopeDesk, rows: LockedRows, chosen: readonly KeyRecord[]): Promise<void> {
-  if (desk.policy.suite !== 'xaes-256-gcm') return;
-  for (const { fingerprint, prefixes } of chosen) await rows.update(fingerprint, { prefixes: prefixes + 1 });
+async function countPrefixes(rows: LockedRows, chosen: readonly KeyRecord[]): Promise<void> {
+  for (const { fingerprint, prefixes } of chosen) {
+    await rows.update(fingerprint, { prefixes: (rows.find(fingerprint)?.prefixes ?? prefixes) + 1 });
+  }
 }
 
 /** When no key may seal, what kept the tick from making one says more than that there is none. */
