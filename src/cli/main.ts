@@ -61,7 +61,17 @@ function report(error: unknown): number {
   return FAILED;
 }
 
+/** Commander repeats arguments that it does not understand: of a mistyped `--database-url=…` the URL, password included. */
+function withoutValues(text: string): string {
+  return text.replace(/(unknown option '[^'=]*)=.*'/su, "$1=…'").replace(/'[^' ]*:\/\/.*'/su, "'…'");
+}
+
 function throwInsteadOfExit(command: Command): void {
   command.exitOverride().showSuggestionAfterError(false);
+  command.configureOutput({
+    outputError: (text, write) => {
+      write(withoutValues(text));
+    },
+  });
   command.commands.forEach(throwInsteadOfExit);
 }

@@ -4,8 +4,11 @@
  */
 import { ConfigError } from '../errors.js';
 
-/** Turns the given value of one option into the one that is used, or throws. `undefined` means not given. */
-export type OptionRule<T> = (value: unknown, path: string) => T;
+/**
+ * Turns the given value of one option into the one that is used, or throws. `undefined` means not given.
+ * `showsWords` is false where a secret stands among the options, and may have got into another one of them.
+ */
+export type OptionRule<T> = (value: unknown, path: string, showsWords?: boolean) => T;
 
 /** One rule per option name. */
 export type OptionTable = Readonly<Record<string, OptionRule<unknown>>>;
@@ -17,6 +20,9 @@ export type ParsedOptions<Table extends OptionTable> = {
 
 /** Longest option name or word that a message repeats, in characters. */
 const MAX_WORD = 40;
+
+/** What `secret` made. */
+const secrets = new WeakSet<OptionRule<unknown>>();
 
 const UNIT_MS: ReadonlyMap<string, number> = new Map([
   ['ms', 1],
@@ -38,14 +44,16 @@ export function parseOptions<Table extends OptionTable>(
   table: Table,
   value: unknown,
   path: string,
+  showsWords = true,
 ): ParsedOptions<Table> {
+  const shows = showsWords && !Object.values(table).some((rule) => secrets.has(rule));
   const given = value === undefined ? {} : ownProperties(value, path);
   for (const name of Object.keys(given)) {
     if (!Object.hasOwn(table, name)) refuseUnknown(name, Object.keys(table), path);
   }
   const parsed = Object.entries(table).map(([name, rule]) => {
     const option = Object.hasOwn(given, name) ? given[name] : undefined;
-    return [name, rule(option, join(path, name))] as const;
+    return [name, rule(option, join(path, name), shows)] as const;
   });
   return Object.freeze(Object.fromEntries(parsed)) as ParsedOptions<Table>;
 }
@@ -70,17 +78,27 @@ export function describeValue(value: unknown): string {
 
 /** An option that may be left out. */
 export function optional<T>(rule: OptionRule<T>): OptionRule<T | undefined> {
-  return (value, path) => (value === undefined ? undefined : rule(value, path));
+  return (value, path, shows) => (value === undefined ? undefined : rule(value, path, shows));
 }
 
 /** An option with a default. */
 export function withDefault<T>(rule: OptionRule<T>, byDefault: T): OptionRule<T> {
-  return (value, path) => (value === undefined ? byDefault : rule(value, path));
+  return (value, path, shows) => (value === undefined ? byDefault : rule(value, path, shows));
+}
+
+/**
+ * An option that is a secret or holds one, such as a connection string: no message repeats a word of the options beside
+ * it, since values are mixed up.
+ */
+export function secret<T>(rule: OptionRule<T>): OptionRule<T> {
+  const made: OptionRule<T> = (value, path) => rule(value, path, false);
+  secrets.add(made);
+  return made;
 }
 
 /** Options within options; left out, each of them gets its own default. */
 export function group<Table extends OptionTable>(table: Table): OptionRule<ParsedOptions<Table>> {
-  return (value, path) => parseOptions(table, value, path);
+  return (value, path, shows) => parseOptions(table, value, path, shows);
 }
 
 export function wholeNumber(min: number, max: number): OptionRule<number> {
@@ -93,24 +111,24 @@ export function wholeNumber(min: number, max: number): OptionRule<number> {
 
 /** A duration in ms, written as a number of ms or as `'90s'`, `'15m'`, `'2h'`, `'30d'`. */
 export function duration(minMs = 0, maxMs = MAX_DURATION_MS): OptionRule<number> {
-  return (value, path) => {
+  return (value, path, shows = true) => {
     const ms = typeof value === 'string' ? parseDuration(value) : value;
     if (typeof ms === 'number' && Number.isFinite(ms) && ms >= minMs && ms <= maxMs) return Math.round(ms);
     const expected = `a duration such as '90s', '15m', '2h', '30d' or a number of milliseconds, at least ${amount(minMs)} ms and at most ${maxMs === MAX_DURATION_MS ? '3,650 d' : `${amount(maxMs)} ms`}`;
-    throw optionError(path, expected, describeWord(value));
+    throw optionError(path, expected, describeWord(value, shows));
   };
 }
 
 export function oneOf<const Words extends readonly (string | number)[]>(
   words: Words,
 ): OptionRule<Words[number]> {
-  return (value, path) => {
+  return (value, path, shows = true) => {
     const word = words.find((known) => known === value);
     if (word !== undefined) return word;
     throw optionError(
       path,
       `one of ${words.map((known) => quote(String(known))).join(', ')}`,
-      describeWord(value),
+      describeWord(value, shows),
     );
   };
 }
@@ -144,19 +162,19 @@ export function contextName(): OptionRule<string> {
 
 /** A frozen list whose members pass `rule`. */
 export function listOf<T>(rule: OptionRule<T>, min = 0): OptionRule<readonly T[]> {
-  return (value, path) => {
+  return (value, path, shows) => {
     if (!Array.isArray(value) || value.length < min) {
       throw optionError(path, `a list of at least ${amount(min)}`, describeValue(value));
     }
-    return Object.freeze(Array.from(value, (member: unknown, i) => rule(member, `${path}[${i}]`)));
+    return Object.freeze(Array.from(value, (member: unknown, i) => rule(member, `${path}[${i}]`, shows)));
   };
 }
 
 /** An object whose names are the caller's own (purposes, for instance); a Map, since such names come from outside. */
 export function mapOf<T>(rule: OptionRule<T>): OptionRule<ReadonlyMap<string, T>> {
-  return (value, path) => {
+  return (value, path, shows) => {
     const given = ownProperties(value, path);
-    return new Map(Object.keys(given).map((key) => [key, rule(given[key], join(path, key))]));
+    return new Map(Object.keys(given).map((key) => [key, rule(given[key], join(path, key), shows)]));
   };
 }
 
@@ -232,8 +250,8 @@ function parseDuration(value: string): number | undefined {
 const WORD = /^[A-Za-z0-9][A-Za-z0-9 .-]{0,23}$/;
 
 /** A word of configuration helps to find the mistake; anything else, such as a connection string, is told by its length. */
-function describeWord(value: unknown): string {
-  return typeof value === 'string' && WORD.test(value) ? quote(value) : describeValue(value);
+function describeWord(value: unknown, shows: boolean): string {
+  return shows && typeof value === 'string' && WORD.test(value) ? quote(value) : describeValue(value);
 }
 
 function quote(word: string): string {

@@ -8,6 +8,7 @@ import {
   optional,
   optionError,
   parseOptions,
+  secret,
   text,
   wholeNumber,
   withDefault,
@@ -69,7 +70,7 @@ export type AwsKmsSettings = ReturnType<typeof parseAwsKmsOptions>;
 const OPTIONS = {
   region: text("a region such as 'eu-central-1'", (value) => /^[a-z]{2}(-[a-z]+)+-\d+$/.test(value)),
   endpoint: optional(endpoints),
-  credentials: optional(credentials),
+  credentials: secret(optional(credentials)),
   keks: mapOf(listOf(kekName(), 1)),
   openKeks: withDefault(mapOf(listOf(kekName())), new Map<string, readonly string[]>()),
   macKeys: withDefault(mapOf(macKeyRule), new Map<string, MacKeys>()),

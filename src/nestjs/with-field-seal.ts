@@ -25,8 +25,8 @@ export function withFieldSeal(
   options: TypeOrmModuleAsyncOptions,
   attach: AttachOptions = {},
 ): TypeOrmModuleAsyncOptions {
-  const { useClass, extraProviders = [], dataSourceFactory } = options;
   const { inject, make } = optionsMaker(options);
+  const { useClass, extraProviders = [], dataSourceFactory } = options;
   return {
     // Of several ways to make the options TypeOrmModule takes useFactory, and then does not provide useClass.
     ...options,
@@ -59,7 +59,8 @@ interface OptionsMaker {
 
 /** The three ways of `@nestjs/typeorm` as one. */
 function optionsMaker(options: TypeOrmModuleAsyncOptions): OptionsMaker {
-  const { name, inject = [], useFactory, useClass, useExisting } = options;
+  // What callers pass is not always what the types say.
+  const { name, inject = [], useFactory, useClass, useExisting } = Object(options) as typeof options;
   if (useFactory) return { inject, make: useFactory };
   const factory = useClass ?? useExisting;
   if (factory) {

@@ -10,6 +10,7 @@ import {
   optional,
   optionError,
   type ParsedOptions,
+  secret,
   text,
   wholeNumber,
   withDefault,
@@ -92,7 +93,7 @@ export interface ConnectionOptions {
 }
 
 export const CONNECTION_RULES = {
-  connectionString: optional(text('a PostgreSQL connection string')),
+  connectionString: secret(optional(text('a PostgreSQL connection string'))),
   pool: optional(objectWith<PgPool>('a pg.Pool', ['connect'])),
   max: optional(wholeNumber(1, 1_000)),
   connectTimeout: withDefault(duration(1), 5_000),

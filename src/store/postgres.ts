@@ -6,6 +6,7 @@ import {
   optional,
   parseOptions,
   type ParsedOptions,
+  secret,
   text,
   withDefault,
 } from '../keys/options.js';
@@ -62,7 +63,7 @@ const RULES = {
   schema: schemaRule,
   lockTimeout: withDefault(duration(1), 30_000),
   watch: group({
-    connectionString: optional(text('a PostgreSQL connection string')),
+    connectionString: secret(optional(text('a PostgreSQL connection string'))),
     pollEvery: withDefault(duration(100), 15_000),
   }),
 };

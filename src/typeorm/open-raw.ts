@@ -1,7 +1,15 @@
 /** Opening rows that were not loaded as entities: raw SQL, `getRawMany`, `stream()`, a dump. */
 import type { DataSource, EntityTarget, ObjectLiteral } from 'typeorm';
 import { QueryError } from '../errors.js';
-import { parseOptions, withDefault } from '../keys/options.js';
+import {
+  describeValue,
+  listOf,
+  mapOf,
+  optionError,
+  parseOptions,
+  text,
+  withDefault,
+} from '../keys/options.js';
 import { attachmentOf } from './attach.js';
 import { makeOpener, ON_UNOPENABLE, type OnUnopenable } from './opener.js';
 import { openPage, type PageColumn } from './page.js';
@@ -34,8 +42,11 @@ export async function openRaw<R extends object>(
 ): Promise<R[]> {
   const { seal, columnsOf, onUnopenable } = attachmentOf(dataSource);
   const parsed = parseOptions({ onUnopenable: withDefault(ON_UNOPENABLE, onUnopenable) }, options, 'openRaw');
+  if (!dataSource.hasMetadata(entity))
+    throw optionError('openRaw: entity', 'an entity of the DataSource', describeValue(entity));
   const metadata = dataSource.getMetadata(entity);
-  const rawNames = new Map(Object.entries(mapping).map(([rawName, path]) => [path, rawName]));
+  const propertyPaths = mapOf(text('a property path'))(mapping, 'openRaw: mapping');
+  const rawNames = new Map(Array.from(propertyPaths, ([rawName, path]) => [path, rawName]));
   for (const path of rawNames.keys()) {
     if (metadata.findColumnWithPropertyPath(path)) continue;
     throw new QueryError(
@@ -43,7 +54,7 @@ export async function openRaw<R extends object>(
       `openRaw: the entity ${metadata.name} has no property "${path}".`,
     );
   }
-  const copies = rows.map((row) => ({ ...row }) as Row);
+  const copies = listOf(copyOfRow)(rows, 'openRaw: rows') as Row[];
   if (copies.length === 0) return [];
   const rawNameOf = ({ propertyPath }: ColumnMetadata) => rawNames.get(propertyPath);
   const columns = columnsOf(metadata).flatMap((column): PageColumn[] => {
@@ -54,6 +65,11 @@ export async function openRaw<R extends object>(
   });
   await openPage(makeOpener(seal, parsed.onUnopenable), seal, columns, copies, false);
   return copies.map((copy) => unboxed(copy) as R);
+}
+
+function copyOfRow(row: unknown, path: string): Row {
+  if (typeof row === 'object' && row !== null) return { ...row };
+  throw optionError(path, 'a row', describeValue(row));
 }
 
 function unboxed(row: Row): Row {

@@ -191,3 +191,30 @@ describe('codecs', () => {
     expect(codecOf(codec, 'w').decode(Buffer.from(bytes), 0, bytes.length)).toBeUndefined();
   });
 });
+
+describe('JSON that is nested deep', () => {
+  const nested = (levels: number): unknown => JSON.parse('['.repeat(levels) + ']'.repeat(levels));
+
+  test('is sealed and opened at 4,000 levels, where nothing is searched by it', () => {
+    const where = 'cards.note';
+    const codec = codecOf('json', where);
+    const bytes = Buffer.from(codec.encode(nested(4_000), where));
+    expect(JSON.stringify(codec.decode(bytes, 0, bytes.length))).toBe(bytes.toString());
+  });
+
+  test('is refused for an index with a code that says how deep it may be', () => {
+    expect(canonicalBytes('json', nested(1_000), 'cards.note')).toHaveLength(2_000);
+    for (const levels of [1_001, 4_000]) {
+      const error = thrownBy(() => canonicalBytes('json', nested(levels), 'cards.note'));
+      expect(error).toMatchObject({ code: 'ERR_SEAL_VALUE' });
+      expect(String(error)).toContain('at most 1000 levels for an index');
+    }
+  });
+
+  test('is refused with a code for a cell too where it is too deep for JSON.stringify', () => {
+    let value: unknown = 0;
+    for (let level = 0; level < 200_000; level++) value = [value];
+    const error = thrownBy(() => codecOf('json', 'cards.note').encode(value, 'cards.note'));
+    expect(error).toMatchObject({ code: 'ERR_SEAL_VALUE' });
+  });
+});

@@ -1,17 +1,20 @@
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { execPath } from 'node:process';
 import { fileURLToPath } from 'node:url';
 import {
+  CreateKeyCommand,
   DecryptCommand,
   DescribeKeyCommand,
   EncryptCommand,
   GenerateMacCommand,
   KMSClient,
+  ListKeysCommand,
 } from '@aws-sdk/client-kms';
 import { bundleScript } from '@fieldseal/test-support';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { runCli, startCli } from './cli-process.js';
+import { runCli, startCli, startProgram } from './cli-process.js';
 import type { Running } from './cli-process.js';
 
 let cli: Awaited<ReturnType<typeof bundleScript>>;
@@ -36,7 +39,10 @@ afterEach(async () => {
 });
 
 async function devKms(...args: string[]): Promise<{ readonly process: Running; readonly sdk: KMSClient }> {
-  const process = startCli(cli.file, ['dev-kms', '--port', '0', ...args]);
+  return devKmsOf(startCli(cli.file, ['dev-kms', '--port', '0', ...args]));
+}
+
+async function devKmsOf(process: Running): Promise<{ readonly process: Running; readonly sdk: KMSClient }> {
   running.push(process);
   const text = await process.printed('Stop with');
   const found = (pattern: RegExp): string => pattern.exec(text)?.[1] ?? '';
@@ -75,6 +81,40 @@ describe('fieldseal dev-kms', () => {
     const second = await devKms('--state-file', stateFile);
     const { Plaintext } = await second.sdk.send(new DecryptCommand({ CiphertextBlob }));
     expect(Buffer.from(Plaintext ?? []).toString()).toBe('kept');
+  });
+
+  it('on a full disk leaves the state file as it was and acknowledges nothing that is not in it', async () => {
+    const stateFile = join(folder, 'state.json');
+    const first = await devKms('--state-file', stateFile, '--create-key', 'alias/a');
+    first.process.child.kill('SIGTERM');
+    await first.process.finished;
+    const before = readFileSync(stateFile);
+    // A limit of the system, above which a write is short and the next one fails, stands for the end of the disk.
+    const blocks = Math.ceil(before.length / 512);
+    const args = ['--import', "data:text/javascript,process.on('SIGXFSZ',()=>{})", cli.file, 'dev-kms'];
+    const { process, sdk } = await devKmsOf(
+      startProgram('sh', [
+        ...['-c', `ulimit -f ${blocks}; exec "$@"`, 'sh', execPath, ...args],
+        ...['--port', '0', '--state-file', stateFile],
+      ]),
+    );
+    await expect(sdk.send(new CreateKeyCommand({}))).rejects.toMatchObject({
+      name: 'KMSInternalException',
+      $metadata: { httpStatusCode: 500 },
+    });
+    expect((await sdk.send(new ListKeysCommand({}))).Keys).toHaveLength(1);
+    expect(readFileSync(stateFile).equals(before)).toBe(true);
+    process.child.kill('SIGTERM');
+    await process.finished;
+    expect(readdirSync(folder)).toEqual(['state.json']);
+  });
+
+  it('refuses to make a key of several regions', async () => {
+    const { sdk } = await devKms();
+    await expect(sdk.send(new CreateKeyCommand({ MultiRegion: true }))).rejects.toMatchObject({
+      name: 'UnsupportedOperationException',
+    });
+    expect((await sdk.send(new ListKeysCommand({}))).Keys).toEqual([]);
   });
 
   it('prints the ARN behind each alias that it has or made', async () => {
@@ -144,6 +184,15 @@ describe('fieldseal dev-kms', () => {
     expect(stderr).toMatch(/^ERR_CONFIG_OPTION: [^\n]*NODE_ENV=production[^\n]*\n$/);
   });
 
+  it.each(['/', tmpdir()])(
+    'refuses the folder %s as state file with code 1 and one line',
+    async (stateFile) => {
+      const { code, stderr } = await runCli(cli.file, ['dev-kms', '--port', '0', '--state-file', stateFile]);
+      expect(code).toBe(1);
+      expect(stderr).toMatch(/^ERR_CONFIG_OPTION: State file [^\n]*expected a file [^\n]*\n$/);
+    },
+  );
+
   it('refuses a damaged state file with code 1 and one line', async () => {
     const stateFile = join(folder, 'state.json');
     writeFileSync(stateFile, '{"format"');
@@ -166,6 +215,25 @@ describe('fieldseal', () => {
     expect(stdout).toBe('');
     expect(stderr).toMatch(message);
     expect(stderr.trimEnd()).not.toContain('\n');
+  });
+
+  it.each([
+    [['store', 'migrate', '--databse-url=postgres://me:hunter2@db/keys'], "unknown option '--databse-url=…'"],
+    [['postgres://me:hunter2@db/keys'], "unknown command '…'"],
+    [['dev-kms', '--port', 'postgres://me:hunter2@db/keys'], "argument '…' is invalid"],
+  ])('repeats no value of an argument that it does not understand: %#', async (args, message) => {
+    const { code, stderr } = await runCli(cli.file, args);
+    expect(code).toBe(2);
+    expect(stderr).toContain(message);
+    expect(stderr).not.toContain('hunter2');
+  });
+
+  it.each(['policy'])('%s ends with a code where its configuration waits for ever', async (command) => {
+    const config = join(folder, 'fieldseal.config.mjs');
+    writeFileSync(config, 'export const options = await new Promise(() => undefined);\n');
+    const { code, stdout, stderr } = await runCli(cli.file, [command, '--config', config]);
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+    expect(stderr).toMatch(/^ERR_CONFIG_OPTION: [^\n]*top-level await[^\n]*\n$/);
   });
 
   it('shows its commands on --help, with code 0', async () => {

@@ -11,10 +11,12 @@ import {
   oneOf,
   optional,
   parseOptions,
+  secret,
   text,
   wholeNumber,
   withDefault,
 } from '../../src/keys/options.js';
+import { postgresKeyStore } from '../../src/store/postgres.js';
 import { thrown } from './seal-fixture.js';
 
 const table = {
@@ -95,6 +97,32 @@ describe('options', () => {
       expect(messageOf({ [option]: secret })).not.toContain(secret);
     }
   });
+
+  it.each(['hunter2', 'postgres://me:hunter2@db/keys'])('beside a secret repeat no word: %#', (given) => {
+    const beside = {
+      password: secret(optional(text())),
+      wait: optional(duration()),
+      inner: group({ mode: optional(oneOf(['fast', 'safe'])) }),
+      modes: optional(listOf(oneOf(['fast', 'safe']))),
+      waits: optional(mapOf(duration())),
+    };
+    for (const options of [
+      ...[{ wait: given }, { inner: { mode: given } }, { modes: [given] }, { waits: { a: given } }],
+    ]) {
+      const error = thrown(() => parseOptions(beside, options, 'thing'), 'ERR_CONFIG_OPTION');
+      expect(error.message).toContain(`got a string of ${given.length} characters`);
+    }
+  });
+
+  it.each(['connectTimeout', 'statementTimeout', 'lockTimeout', 'max', 'pool', 'watch'])(
+    'of a key store do not repeat the password that was given as %s',
+    (option) => {
+      const options = { connectionString: 'postgres://db/keys', [option]: 'hunter2' };
+      const error = thrown(() => postgresKeyStore(options), 'ERR_CONFIG_OPTION');
+      expect(error.message).toContain(`postgresKeyStore.${option}`);
+      expect(error.message).not.toContain('hunter2');
+    },
+  );
 
   it('stand at the top without a path', () => {
     expect(thrown(() => parseOptions(table, { size: 0 }, ''), 'ERR_CONFIG_OPTION').message).toMatch(

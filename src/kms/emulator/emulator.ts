@@ -2,6 +2,16 @@
 import type { AddressInfo } from 'node:net';
 import type { Server } from 'node:http';
 import { ConfigError } from '../../errors.js';
+import {
+  callback,
+  listOf,
+  optional,
+  parseOptions,
+  text,
+  wholeNumber,
+  withDefault,
+  type ParsedOptions,
+} from '../../keys/options.js';
 import { keyArn } from './arns.js';
 import { AuditLog } from './audit.js';
 import type { AuditEntry } from './audit.js';
@@ -53,6 +63,21 @@ export interface EmulatorCredentials {
   readonly secretAccessKey: string;
 }
 
+const OPTIONS = {
+  port: withDefault(wholeNumber(0, 65_535), 0),
+  region: withDefault(text(), DEFAULT_REGION),
+  stateFile: optional(text('a path')),
+  policyFile: optional(text('a path')),
+  // Looked at by `parsePolicy`.
+  policy: (value: unknown) => value,
+  createKeys: withDefault(listOf(text()), []),
+  createMacKeys: withDefault(listOf(text()), []),
+  now: withDefault(callback<() => number>(), Date.now),
+  unsafeOnPlaintext: optional(callback<(bytes: Buffer) => void>()),
+};
+
+type Settings = ParsedOptions<typeof OPTIONS>;
+
 /** A running emulator. */
 export interface KmsEmulator {
   /** `http://127.0.0.1:<port>` */
@@ -76,18 +101,19 @@ export interface KmsEmulator {
 
 /**
  * Starts the emulator. It protects nothing: keys lie in its memory and state file in the clear.
- * @throws ConfigError `ERR_CONFIG_OPTION`: NODE_ENV is production, a file is damaged, in use by another
+ * @throws ConfigError `ERR_CONFIG_OPTION`: an option is wrong, NODE_ENV is production, a file is damaged, in use by another
  *   emulator or no policy, an alias is of another kind of key, the port is taken.
  */
 export async function startKmsEmulator(options: KmsEmulatorOptions = {}): Promise<KmsEmulator> {
   if (process.env.NODE_ENV === 'production') {
     throw optionError('The KMS emulator does not start under NODE_ENV=production; use AWS KMS.');
   }
-  const { principals } = policyOf(options);
-  const { stateFile } = options;
+  const settings = parseOptions(OPTIONS, options, 'startKmsEmulator');
+  const { principals } = policyOf(settings);
+  const { stateFile } = settings;
   const release = stateFile === undefined ? () => undefined : await lockStateFile(stateFile);
   try {
-    return await start(options, principals, release);
+    return await start(settings, principals, release);
   } catch (error) {
     release();
     throw error;
@@ -95,18 +121,18 @@ export async function startKmsEmulator(options: KmsEmulatorOptions = {}): Promis
 }
 
 async function start(
-  options: KmsEmulatorOptions,
+  settings: Settings,
   principals: EmulatorPolicy['principals'],
   release: Release,
 ): Promise<KmsEmulator> {
-  const { now = Date.now, unsafeOnPlaintext, region = DEFAULT_REGION } = options;
-  const keys = openKeyTable(options.stateFile, region, now);
+  const { now, unsafeOnPlaintext, region } = settings;
+  const keys = openKeyTable(settings.stateFile, region, now);
   const onPlaintext = (bytes: Buffer): void => unsafeOnPlaintext?.(Buffer.from(bytes));
-  createMissingKeys(keys, options, now());
+  createMissingKeys(keys, settings, now());
   const faults = new FaultPlan();
   const audit = new AuditLog();
   const server = createKmsServer({ keys, principals, faults, audit, now, onPlaintext });
-  const port = await listen(server, options.port ?? 0);
+  const port = await listen(server, settings.port);
   return {
     endpoint: `http://${HOST}:${port}`,
     region,
@@ -119,7 +145,7 @@ async function start(
   };
 }
 
-function policyOf({ policy, policyFile }: KmsEmulatorOptions): EmulatorPolicy {
+function policyOf({ policy, policyFile }: Settings): EmulatorPolicy {
   if (policyFile === undefined) return policy === undefined ? LOCAL_POLICY : parsePolicy(policy, 'policy');
   if (policy !== undefined) throw optionError('Expected one of policy and policyFile, got both.');
   return readPolicyFile(policyFile);
@@ -137,10 +163,10 @@ function openKeyTable(stateFile: string | undefined, region: string, now: () => 
 const MADE = { createKeys: 'SYMMETRIC_DEFAULT', createMacKeys: 'HMAC_256' } as const;
 
 /** All or none: nothing is made where one of the aliases is wrong. */
-function createMissingKeys(keys: KeyTable, options: KmsEmulatorOptions, now: number): void {
+function createMissingKeys(keys: KeyTable, settings: Settings, now: number): void {
   const wanted = new Map<string, KeySpec>();
   for (const option of ['createKeys', 'createMacKeys'] as const) {
-    for (const alias of options[option] ?? []) {
+    for (const alias of settings[option]) {
       const spec = MADE[option];
       if (!isAliasName(alias))
         throw optionError(`${option}: expected 'alias/…', got a name of another form.`);
