@@ -167,7 +167,7 @@ describe('views', () => {
   });
 
   it('refuse a local index for writing, whatever the process itself may have', async () => {
-    const { seal } = await bench();
+    const { seal } = await bench({ purposes: { [PURPOSE]: { delivery: 'envelope', index: 'local' } } });
     const column = {
       purpose: PURPOSE,
       entity: 'cards',
