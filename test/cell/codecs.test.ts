@@ -197,9 +197,9 @@ describe('JSON that is nested deep', () => {
 
   test('is sealed and opened at 4,000 levels, where nothing is searched by it', () => {
     const where = 'cards.note';
-    const codec = codecOf('json', where);
-    const bytes = Buffer.from(codec.encode(nested(4_000), where));
-    expect(JSON.stringify(codec.decode(bytes, 0, bytes.length))).toBe(bytes.toString());
+    const json = codecOf('json', where);
+    const bytes = Buffer.from(json.encode(nested(4_000), where));
+    expect(JSON.stringify(json.decode(bytes, 0, bytes.length))).toBe(bytes.toString());
   });
 
   test('is refused for an index with a code that says how deep it may be', () => {
