@@ -201,13 +201,14 @@ describe('a field seal with a purpose of sealed and one of envelope delivery', (
     );
   });
 
-  it('searches by no blind index of the envelopes, and says what to set', async () => {
+  it('declares no blind index of the envelopes, and says what to set', async () => {
     const read = await open(BOTH, { access: 'read-only', keys: reader() });
-    const column = read.column({
-      ...{ purpose: 'personal-data', entity: 'customers', field: 'email', codec: 'string' },
-      blindIndex: {},
-    });
-    const error = thrown(() => read.searchIndexes(column, 'wanda@example.com'), 'ERR_KEY_NOT_FOUND');
-    expect(error.message).toContain("purposes.personal-data.index set to 'local' or 'later'");
+    const declare = () =>
+      read.column({
+        ...{ purpose: 'personal-data', entity: 'customers', field: 'email', codec: 'string' },
+        blindIndex: {},
+      });
+    const error = thrown(declare, 'ERR_CONFIG_FIELD');
+    expect(error.message).toContain("purposes.personal-data.index says 'local' or 'later'");
   });
 });
