@@ -203,10 +203,12 @@ function attachments(): WeakMap<DataSource, Attachment> {
 }
 
 function refuseUnsuitable(dataSource: DataSource): void {
+  const { options } = Object(dataSource) as { readonly options?: unknown };
+  const { type } = Object(options) as { readonly type?: unknown };
+  if (typeof type === 'string') familyOf(dataSource);
   if (!InstanceChecker.isDataSource(dataSource)) {
     throw optionError('attachFieldSeal', 'a DataSource of TypeORM', describeValue(dataSource));
   }
-  familyOf(dataSource);
   if (attachments().has(dataSource)) {
     throw new ConfigError(
       'ERR_CONFIG_ORM',

@@ -1,4 +1,5 @@
 /** Query runners of an attached data source: what stands in a statement for something else is looked for before it is sent. */
+import { isError } from '../errors.js';
 import { surround, type DataSourceInternals, type RunnerInternals } from './internals.js';
 import { withIndexesMade } from './pending-indexes.js';
 import { refuseStandIns } from './stand-in.js';
@@ -41,7 +42,8 @@ export function guardQueryRunners(dataSource: DataSourceInternals, areIndexesMad
     try {
       refuseStandIns(args[1]);
     } catch (error) {
-      return Promise.reject(error as Error);
+      if (!isError(error)) throw error;
+      return Promise.reject(error);
     }
     return areIndexesMade() ? withIndexesMade(runner, args, send) : send(...args);
   }

@@ -174,11 +174,12 @@ describe('attachFieldSeal', () => {
     attachFieldSeal(dataSourceOf(shop.database.url, [entity, Card, Customer]), shop.seal).initialize();
 
   it('22 refuses MongoDB, a second attach, and unknown options', () => {
-    const mongo = Object.assign(Object.create(Object.getPrototypeOf(shop.dataSource) as object), {
-      // TypeORM 0.3 marks each DataSource itself, not their prototype.
-      ...shop.dataSource,
-      options: { type: 'mongodb' },
-    }) as typeof shop.dataSource;
+    // TypeORM 0.3 marks each DataSource itself, not their prototype.
+    const copy = Object.assign(
+      Object.create(Object.getPrototypeOf(shop.dataSource) as object) as object,
+      shop.dataSource,
+    );
+    const mongo = Object.assign(copy, { options: { type: 'mongodb' } });
     expect(() => attachFieldSeal(mongo, shop.seal)).toThrow(
       expect.objectContaining({ code: 'ERR_CONFIG_ORM' }),
     );

@@ -107,7 +107,7 @@ describe('other columns of an encrypted entity', () => {
       const found = await attached
         .createQueryBuilder(Transformed, 't')
         .where({ secret: 'other' })
-        .getRawOne();
+        .getRawOne<object>();
       expect(found).toMatchObject({ t_id: '01J', t_part: '""a', t_tags: '["one","two"]' });
     } finally {
       await attached.destroy();

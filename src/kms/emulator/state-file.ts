@@ -135,7 +135,7 @@ function notWritten(path: string, error: unknown): ConfigError {
   );
 }
 
-const codeOf = (error: unknown): string => String((error as NodeJS.ErrnoException).code ?? 'an error');
+const codeOf = (error: unknown): string => (error as NodeJS.ErrnoException).code ?? 'an error';
 
 function damaged(path: string, why: string): ConfigError {
   return new ConfigError(
