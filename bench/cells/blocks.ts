@@ -27,7 +27,7 @@ export async function measureBlocks(): Promise<Record<string, number>> {
       (page) => sealed.seal.openPage([{ column: sealed.column, cells: page }]),
     ),
     openPool20000: await longest(async () => pool.seal.openPage([{ column: pool.column, cells }])),
-    // What is left: sealing is one synchronous call, 10 µs for each key of its own.
+    // What is left: sealing is one synchronous call, made while TypeORM makes the SQL of the statement.
     sealRows500: await longestOf(
       () => sealed.seal.prepare([{ column: sealed.column, values: values(500) }]),
       (keys) => sealed.seal.sealRows([{ column: sealed.column, values: values(500) }], keys),
