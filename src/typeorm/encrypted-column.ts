@@ -18,6 +18,7 @@ import { assertInForce } from './in-force.js';
 import type { ColumnMetadata } from './internals.js';
 import { isMaskMark } from './mask-column.js';
 import { refuseSharedColumns } from './shared-columns.js';
+import { leaveOneIndexEach } from './sibling-indexes.js';
 import { refuseEncryptedView, refuseViewsOfCells } from './views.js';
 
 /** One encrypted column of one entity. */
@@ -72,7 +73,9 @@ export function bindColumns(dataSource: DataSource, seal: Pick<FieldSealPages, '
       refuseSharedContext(contexts, column, declaration);
       return [column];
     });
-    if (columns.length > 0) byMetadata.set(metadata, columns);
+    if (columns.length === 0) continue;
+    leaveOneIndexEach(metadata, columns);
+    byMetadata.set(metadata, columns);
   }
   const none: readonly EncryptedColumn[] = [];
   const columnsOf: ColumnsOf = (metadata) => byMetadata.get(metadata) ?? none;

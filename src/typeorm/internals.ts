@@ -261,9 +261,11 @@ export interface ColumnInternals {
   isSelect: boolean;
 }
 
-/** Of the same kind: computed from `isVirtual` when metadata is built. */
+/** Of the same kind: computed when metadata is built, the columns from `isVirtual`. */
 export interface MetadataInternals {
   nonVirtualColumns: ColumnMetadata[];
+  /** Those that the schema builder makes, of parents, children in one table and embedded classes too. */
+  indices: EntityMetadata['indices'];
 }
 
 export const metadataInternals = (metadata: EntityMetadata): MetadataInternals => metadata;
