@@ -4,18 +4,24 @@
  */
 import type { EncryptedColumn } from './encrypted-column.js';
 import { allOf, cellOf, cteNamed, newScope, resolve, tableOf, type Output, type Scope } from './sql-scope.js';
+import {
+  clausesOf,
+  isBehindValues,
+  isOwnValue,
+  partsOfFrom,
+  withoutHints,
+  withoutShortForms,
+} from './sql-parts.js';
 import { UNKNOWN, type SqlTables } from './sql-tables.js';
 import type { Group, Token } from './sql-tokens.js';
 import {
   argumentsOf,
-  clausesOf,
   isColumnAt,
   isNullTest,
   isSetOperation,
   isStatement,
   isSymbol,
   listOf,
-  partsOfFrom,
   splitAt,
   withoutAlias,
   withoutBrackets,
@@ -48,10 +54,8 @@ function read(reading: Reading, items: Items, outer: Scope): readonly Output[] {
   if (items.length === 1 && only?.kind === 'group') return read(reading, only.items, outer);
   const scope = newScope(outer);
   const body = wordOf(only) === 'WITH' ? readCtes(reading, items.slice(1), scope) : items;
-  if (wordOf(body[0]) === 'INSERT') {
-    readInsert(reading, body.slice(1), scope);
-    return NOTHING_KNOWN;
-  }
+  if (wordOf(body[0]) === 'INSERT') return readInsert(reading, body.slice(1), scope);
+  if (wordOf(body[0]) === 'MERGE') return readMerge(reading, body.slice(1), scope);
   const [first, ...others] = splitAt(body, isSetOperation);
   let outputs = readBranch(reading, first!, newScope(scope));
   for (const branch of others) {
@@ -62,9 +66,6 @@ function read(reading: Reading, items: Items, outer: Scope): readonly Output[] {
   }
   return outputs;
 }
-
-/** Columns that nobody looked for. */
-const NOTHING_KNOWN: readonly Output[] = [{ name: '*', cell: undefined }];
 
 function refuseAny(reading: Reading, outputs: readonly Output[], place: Place): void {
   for (const { cell } of outputs) if (cell) reading.refuse(cell, place);
@@ -90,24 +91,51 @@ function readCtes(reading: Reading, items: Items, scope: Scope): Items {
   return [];
 }
 
-/** Names columns to write them. What is selected for its values, or among them, is a statement of its own. */
-function readInsert(reading: Reading, items: Items, scope: Scope): void {
-  const at = items.findIndex((token) => ['SELECT', 'WITH'].includes(wordOf(token)));
-  const own = at < 0 ? items : items.slice(0, at);
-  readExpression(reading, own, scope, 'set');
-  if (at >= 0) refuseAny(reading, read(reading, items.slice(at), scope), 'set');
+/**
+ * Names columns to write them. What is selected for its values, or among them, is a statement of its own; what it does with
+ * rows that are there already, and what it returns, is read as that of an UPDATE.
+ */
+function readInsert(reading: Reading, items: Items, outer: Scope): readonly Output[] {
+  const end = items.findIndex((_, at) => isBehindValues(items, at));
+  const own = end < 0 ? items : items.slice(0, end);
+  const at = own.findIndex((token) => ['SELECT', 'WITH', 'TABLE'].includes(wordOf(token)));
+  readExpression(reading, at < 0 ? own : own.slice(0, at), outer, 'set');
+  if (at >= 0) refuseAny(reading, read(reading, own.slice(at), outer), 'set');
+  if (end < 0) return [];
+  const scope = newScope(outer);
+  const table = own.slice(own.findIndex((token) => wordOf(token) === 'INTO') + 1);
+  readTable(reading, table.slice(0, table.findIndex(isBehindTable)), scope);
+  scope.sources.push(...scope.sources.map(({ table }) => ({ names: ['excluded'], table })));
+  return readBranch(reading, items.slice(end), scope);
+}
+
+const isBehindTable = (token: Token): boolean =>
+  token.kind === 'group' || ['VALUES', 'DEFAULT', 'SELECT', 'WITH', 'TABLE'].includes(wordOf(token));
+
+/** `INTO table USING table ON condition WHEN … THEN …`: writes cells and values past their fields wherever it names one. */
+function readMerge(reading: Reading, items: Items, outer: Scope): readonly Output[] {
+  const scope = newScope(outer);
+  const end = items.findIndex((token) => wordOf(token) === 'RETURNING');
+  const [, target = [], source = [], ...conditions] = splitAt(
+    end < 0 ? items : items.slice(0, end),
+    (token) => ['INTO', 'USING', 'ON'].includes(wordOf(token)),
+  );
+  for (const table of [target, source]) readTable(reading, table, scope);
+  for (const condition of conditions) readExpression(reading, condition, scope, 'expression');
+  return end < 0 ? [] : readBranch(reading, items.slice(end), scope);
 }
 
 /**
- * One SELECT, UPDATE or DELETE.
+ * One SELECT, UPDATE, DELETE or VALUES.
  * @param united What the parts of a union before this one give.
  */
 function readBranch(
   reading: Reading,
-  items: Items,
+  branch: Items,
   scope: Scope,
   united?: readonly Output[],
 ): readonly Output[] {
+  const items = withoutShortForms(branch);
   const [first] = items;
   const clauses = clausesOf(items);
   const own =
@@ -126,8 +154,22 @@ function readSelected(
   scope: Scope,
 ): readonly Output[] {
   for (const [word, items] of clauses) if (TABLES.has(word)) readFrom(reading, items, scope);
+  const rows = clauses.find(([word]) => word === 'VALUES');
+  if (rows) return readRows(reading, rows[1], scope);
   const select = clauses.find(([word]) => word === 'SELECT' || word === 'RETURNING');
   return select ? readSelects(reading, select[1], scope) : [];
+}
+
+/** `(a, b), (c, d)`. */
+function readRows(reading: Reading, items: Items, scope: Scope): readonly Output[] {
+  const rows = items
+    .filter((token) => token.kind === 'group')
+    .map((row) => listOf(row.items).flatMap((one) => readSelect(reading, one, scope)));
+  const width = Math.max(0, ...rows.map((row) => row.length));
+  return Array.from({ length: width }, (_, i) => ({
+    name: `column${i + 1}`,
+    cell: rows.find((row) => row[i]?.cell)?.[i]?.cell,
+  }));
 }
 
 interface Clause {
@@ -146,6 +188,8 @@ const CLAUSES: ReadonlyMap<string, ReadClause> = new Map<string, ReadClause>([
   ['GROUP', (clause, items) => readKeys(clause, items, 'group by')],
   ['HAVING', (clause, items) => readExpression(clause.reading, items, withOutputs(clause), 'having')],
   ['ORDER', (clause, items) => readKeys(clause, items, 'order by')],
+  ['LIMIT', readBound],
+  ['OFFSET', readBound],
 ]);
 
 /** Tables are collected before conditions are read. */
@@ -167,22 +211,17 @@ function refuseNatural(reading: Reading, { sources }: Scope): void {
 }
 
 function readTable(reading: Reading, items: Items, scope: Scope): void {
-  const [table, ...rest] = items.filter((token) => !['ONLY', 'LATERAL', 'AS'].includes(wordOf(token)));
-  const [next] = rest;
+  const [table, ...rest] = withoutHints(items);
+  const alias = rest.flatMap((token) => (token.kind === 'name' ? token.path.slice(0, 1) : []));
   const columns = rest.find((token) => token.kind === 'group')?.items ?? [];
-  const alias =
-    next?.kind === 'name' && !['USE', 'FORCE', 'IGNORE'].includes(next.word) ? [next.path[0]!] : [];
   if (table?.kind === 'group' && isStatement(table.items)) {
     scope.sources.push({ names: alias, table: tableOf(read(reading, table.items, scope), columns) });
   } else if (table?.kind === 'group') {
     readFrom(reading, table.items, scope);
-  } else if (table?.kind === 'name' && next?.kind === 'group') {
+  } else if (table?.kind === 'name' && rest[0]?.kind === 'group') {
     // A function that gives rows, whose columns nobody knows.
-    readExpression(reading, next.items, scope, 'expression');
-    scope.sources.push({
-      names: rest.flatMap((token) => (token.kind === 'name' ? token.path : [])),
-      table: UNKNOWN,
-    });
+    readExpression(reading, rest[0].items, scope, 'expression');
+    scope.sources.push({ names: alias, table: UNKNOWN });
   } else if (table?.kind === 'name') {
     const { path } = table;
     const names = alias.length > 0 ? alias : [path.at(-1)!, path.join('.')];
@@ -333,5 +372,15 @@ function withOutputs({ scope, outputs }: Clause): Scope {
 
 /** `column = expression, (columns) = (expressions)`. */
 function readSet({ reading, scope }: Clause, items: Items): void {
-  for (const one of listOf(items)) readExpression(reading, one.slice(1), scope, 'set');
+  for (const one of listOf(items)) if (!isOwnValue(one)) readExpression(reading, one.slice(1), scope, 'set');
+}
+
+/** Only a sub-query in it may name columns. */
+function readBound({ reading, scope }: Clause, items: Items): void {
+  readExpression(
+    reading,
+    items.filter((token) => token.kind === 'group'),
+    scope,
+    'expression',
+  );
 }

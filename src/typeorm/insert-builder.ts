@@ -6,6 +6,7 @@ import { familyOf, type Family } from './column-types.js';
 import { isEqualOnConflict } from './conflicts.js';
 import { deriveRows, isHeardBefore, valuesToPrepare } from './derived-rows.js';
 import { siblingsOf, type EncryptedColumn } from './encrypted-column.js';
+import { unsealedWrites } from './unsealed-writes.js';
 import type { BuilderClass, ColumnMetadata, InsertInternals, Row } from './internals.js';
 import { mainMetadata, type BuilderContext } from './query-builders.js';
 import { withReturnedCells } from './returned-cells.js';
@@ -18,6 +19,7 @@ export function insertBuilder(
 ): BuilderClass<InsertInternals> {
   const { dataSource, seal, columnsOf } = context;
   const family = familyOf(dataSource);
+  const refuseUnsealedWrites = unsealedWrites(family);
 
   return class FieldSealInsertQueryBuilder extends Plain {
     /** Set while SQL is made: the rows that take the place of the user's. */
@@ -66,6 +68,7 @@ export function insertBuilder(
         return super.getQuery();
       }
       if (this.expressionMap.insertFromSelect) refuseInsertFromSelect(columns, super.getInsertedColumns());
+      refuseUnsealedWrites(columns, this.expressionMap);
       const { onUpdate } = this.expressionMap;
       try {
         if (!this.expressionMap.insertFromSelect) {
@@ -111,9 +114,9 @@ export function insertBuilder(
 /** Whether every row of the statement ends up with its own cell; where rows may be left as they were, nobody knows. */
 function isStored(
   { cell }: EncryptedColumn,
-  { onIgnore, onUpdate }: InsertInternals['expressionMap'],
+  { onIgnore, onConflict, onUpdate }: InsertInternals['expressionMap'],
 ): boolean {
-  if (onIgnore) return false;
+  if (onIgnore || onConflict) return false;
   if (!onUpdate) return true;
   const { overwrite, overwriteCondition } = onUpdate;
   return !overwriteCondition && overwrite?.includes(cell.databaseName) === true;

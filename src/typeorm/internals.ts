@@ -72,12 +72,19 @@ export interface ExpressionMapInternals {
   readonly updateEntity: boolean;
   /** INSERT … ON CONFLICT DO NOTHING. */
   readonly onIgnore?: boolean;
+  /** What follows ON CONFLICT, as text; in 0.3 only. */
+  readonly onConflict?: string;
   readonly whereEntities: readonly Row[];
   /** Replaced while SQL is made, so that an upsert overwrites the siblings together with their cell. */
   onUpdate?: {
     readonly overwrite?: readonly string[];
     readonly conflict?: string | readonly string[];
-    readonly overwriteCondition?: unknown;
+    /** Conditions in the form that {@link InsertInternals.createWhereClausesExpression} makes text of. */
+    readonly overwriteCondition?: readonly unknown[];
+    /** SQL that tells which of several indexes is meant. */
+    readonly indexPredicate?: string;
+    /** Set to parameters of their own names; in 0.3 only. */
+    readonly columns?: readonly string[];
     readonly skipUpdateIfNoValuesChanged?: boolean;
   };
 }
@@ -160,6 +167,9 @@ export interface WriteInternals extends QueryBuilderInternals {
   execute(): Promise<{ raw: unknown; readonly generatedMaps: Row[] }>;
   /** The one of this builder or a new one, which the caller releases. */
   obtainQueryRunner(): QueryRunner;
+  /** In quotes. */
+  getTableName(tablePath: string): string;
+  getMainTableName(): string;
 }
 
 export interface InsertInternals extends WriteInternals {
@@ -170,6 +180,10 @@ export interface InsertInternals extends WriteInternals {
   createParameter(value: unknown): string;
   /** Whether generated values are read back, by RETURNING or by a select. */
   updateEntity(enabled: boolean): this;
+  /** The name of the table where the database takes one for it. */
+  readonly alias: string;
+  /** Makes text of conditions; changes nothing. */
+  createWhereClausesExpression(clauses: readonly unknown[]): string;
 }
 
 export interface UpdateInternals extends WriteInternals {
@@ -184,8 +198,6 @@ export interface UpdateInternals extends WriteInternals {
   /** `UPDATE … SET … WHERE …`; replaced to select from the same rows first. */
   createUpdateExpression(): string;
   createWhereExpression(): string;
-  getTableName(tablePath: string): string;
-  getMainTableName(): string;
   /** The name of a new parameter with this value. */
   createParameter(value: unknown): string;
 }

@@ -11,10 +11,10 @@ import type { FieldSealPages, PendingIndex } from '../keys/field-seal.js';
 import type { ColumnsOf, EncryptedColumn } from './encrypted-column.js';
 import { refuseBeyondInsert } from './insert-only.js';
 import { insertBuilder } from './insert-builder.js';
+import { handwrittenIn } from './insert-sql.js';
 import {
   type BuilderClass,
   type DataSourceInternals,
-  type ExpressionMapInternals,
   type InsertInternals,
   type QueryBuilderInternals,
   type SelectInternals,
@@ -30,7 +30,6 @@ import { selectBuilder } from './select-builder.js';
 import { softDeleteBuilder } from './soft-delete-builder.js';
 import { refuseStandIns } from './stand-in.js';
 import { updateBuilder } from './update-builder.js';
-import { valuesAsSql } from './value-sql.js';
 import { rewriteWhere } from './where.js';
 
 /** What the builders of one data source share. */
@@ -72,10 +71,10 @@ export function makeBuilders(context: BuilderContext): Builders {
   };
   return builders;
 
-  function checkStatement(sql: string, map: ExpressionMapInternals): void {
-    if (map.queryType !== 'insert' || map.insertFromSelect) checkText(sql);
-    // An INSERT has its values in the text, and names columns to write them.
-    else for (const value of valuesAsSql(map)) checkText(`UPDATE inserted SET value = ${value}`);
+  function checkStatement(sql: string, builder: QueryBuilderInternals): void {
+    const { queryType, insertFromSelect } = builder.expressionMap;
+    if (queryType !== 'insert' || insertFromSelect) checkText(sql);
+    else for (const text of handwrittenIn(builder as InsertInternals)) checkText(text);
   }
 
   /** What all builders have in common: where objects, the check of SQL fragments, and the way from one to another. */
@@ -105,7 +104,7 @@ export function makeBuilders(context: BuilderContext): Builders {
         const { queryType } = this.expressionMap;
         if (queryType === 'select') refuseOrder(context, this.expressionMap);
         const sql = super.getQuery();
-        if (context.checkRawWhere) checkStatement(sql, this.expressionMap);
+        if (context.checkRawWhere) checkStatement(sql, this);
         return sql;
       }
 

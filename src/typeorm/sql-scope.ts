@@ -34,19 +34,49 @@ export interface Output {
 
 export const newScope = (outer?: Scope): Scope => ({ sources: [], ctes: new Map(), outer });
 
-export const cellOf = (found: Found | undefined): EncryptedColumn | undefined =>
-  found?.source.table.cells.get(found.name);
+/** A whole row stands for the first of its cells. */
+export function cellOf(found: Found | undefined): EncryptedColumn | undefined {
+  if (found === undefined) return undefined;
+  const { cells } = found.source.table;
+  return found.name === WHOLE_ROW ? cells.values().next().value : cells.get(found.name);
+}
 
-/** The nearest table wins. A bare name behind a table that nothing is known about is taken for a column of that. */
-export function resolve(path: readonly string[], scope: Scope | undefined): Found | undefined {
+const WHOLE_ROW = '*';
+
+/**
+ * The nearest table wins. A name that is nobody's column may be that of a table, which stands for its rows. Where a table is
+ * named that was not found, the statement has something that is not understood: better a cell too much than one too few.
+ */
+export function resolve(path: readonly string[], scope: Scope): Found | undefined {
+  return (
+    columnNamed(path, scope) ??
+    (path.length === 1 ? rowNamed(path[0]!, scope) : cellNamed(path.at(-1)!, scope))
+  );
+}
+
+const holding = (scope: Scope | undefined, holds: (source: Source) => boolean): Source | undefined =>
+  scope && (scope.sources.find(holds) ?? holding(scope.outer, holds));
+
+function rowNamed(name: string, scope: Scope): Found | undefined {
+  const source = holding(scope, ({ names }) => names.includes(name));
+  return source && { source, name: WHOLE_ROW };
+}
+
+function cellNamed(name: string, scope: Scope): Found | undefined {
+  const source = holding(scope, ({ table }) => table.cells.has(name));
+  return source && { source, name };
+}
+
+/** A bare name behind a table that nothing is known about is taken for a column of that. */
+function columnNamed(path: readonly string[], scope: Scope | undefined): Found | undefined {
   if (scope === undefined) return undefined;
   const { sources, outer } = scope;
-  if (path.length > 1) return inNamed(path, sources) ?? resolve(path, outer);
+  if (path.length > 1) return inNamed(path, sources) ?? columnNamed(path, outer);
   const name = path[0]!;
   const holders = sources.filter(({ table }) => table.columns?.has(name) ?? table.cells.has(name));
   const source = holders.find(({ table }) => table.cells.has(name)) ?? holders[0];
   if (source) return { source, name };
-  return sources.some(({ table }) => table.columns === undefined) ? undefined : resolve(path, outer);
+  return sources.some(({ table }) => table.columns === undefined) ? undefined : columnNamed(path, outer);
 }
 
 /** By `alias.column`, `table.column`, `schema.table.column`, `alias.property.of.embedded`. */

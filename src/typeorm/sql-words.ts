@@ -3,7 +3,7 @@ import type { Name, Token } from './sql-tokens.js';
 
 type Items = readonly Token[];
 
-const words = (list: string): ReadonlySet<string> => new Set(list.trim().split(/\s+/u));
+export const words = (list: string): ReadonlySet<string> => new Set(list.trim().split(/\s+/u));
 
 /**
  * Words that an operand may follow. Behind any other word, and behind an operand, a name is an alias, a unit or a type:
@@ -11,7 +11,7 @@ const words = (list: string): ReadonlySet<string> => new Set(list.trim().split(/
  */
 const BEFORE_OPERANDS = words(`
   ALL AND ANY ARRAY AGAINST BETWEEN BINARY BOTH BY CASE DISTINCT DISTINCTROW DIV ELSE EXCEPT EXISTS FILTER FOR FROM GLOB HAVING
-  ILIKE IN INTERSECT INTERVAL IS LEADING LIKE LIMIT MATCH MOD NOT OF OFFSET ON OR OVERLAPS PLACING REGEXP RETURNING
+  ILIKE IN INTERSECT INTERVAL IS LEADING LIKE LIMIT MATCH MOD NOT OF OFFSET ON OR OVERLAPS PASSING PLACING REGEXP RETURNING
   RLIKE ROW SELECT SEPARATOR SET SIMILAR SOME SOUNDS SYMMETRIC THEN TO TRAILING UNION USING VALUES WHEN WHERE XOR ZONE ESCAPE
 `);
 
@@ -53,8 +53,9 @@ export function isColumnAt(items: Items, at: number): boolean {
   const [before, after] = [items[at - 1], items[at + 1]];
   const isFunction = after?.kind === 'group';
   if (isFunction || ['.', '::'].some((text) => isSymbol(before, text))) return false;
-  if (path.length > 1) return true;
-  if (RESERVED.has(word) || isOperand(before)) return false;
+  if (path.length > 1) return wordOf(before) !== 'AS';
+  const isOperator = before?.kind === 'group' && wordOf(items[at - 2]) === 'OPERATOR';
+  if (RESERVED.has(word) || (isOperand(before) && !isOperator)) return false;
   const isTyped = word !== '' && after?.kind === 'value' && /^[A-Z]*['$]/iu.test(after.text);
   return !isTyped && !['=>', ':='].some((text) => isSymbol(after, text));
 }
@@ -97,10 +98,15 @@ export const listOf = (items: Items): readonly Items[] => splitAt(items, (token)
 export const isSetOperation = (token: Token): boolean =>
   ['UNION', 'INTERSECT', 'EXCEPT'].includes(wordOf(token));
 
+const STATEMENTS: ReadonlySet<string> = words('SELECT WITH UPDATE DELETE INSERT MERGE VALUES');
+
+/** `TABLE cards`. */
+export const isTableStatement = ([first, next]: readonly (Token | undefined)[]): boolean =>
+  wordOf(first) === 'TABLE' && next?.kind === 'name';
+
 /** Whether brackets hold a statement, in however many brackets of its own. */
 export function isStatement([first, next]: Items): boolean {
-  if (first?.kind !== 'group')
-    return ['SELECT', 'WITH', 'UPDATE', 'DELETE', 'INSERT', 'VALUES'].includes(wordOf(first));
+  if (first?.kind !== 'group') return STATEMENTS.has(wordOf(first)) || isTableStatement([first, next]);
   // `(SELECT …) + 1` is an expression, `(SELECT …) UNION (SELECT …)` is not.
   const isWhole =
     next === undefined || isSetOperation(next) || ['ORDER', 'LIMIT', 'OFFSET'].includes(wordOf(next));
@@ -122,44 +128,4 @@ export function withoutAlias(items: Items): readonly [body: Items, alias: string
   if (before === undefined || last?.kind !== 'name' || last.path.length > 1) return [items, undefined];
   if (wordOf(before) === 'AS') return [items.slice(0, -2), last.path[0]];
   return isOperand(before) ? [items.slice(0, -1), last.path[0]] : [items, undefined];
-}
-
-const CLAUSES: ReadonlySet<string> = words(`
-  SELECT RETURNING FROM WHERE GROUP HAVING WINDOW ORDER LIMIT OFFSET FETCH FOR UPDATE DELETE SET USING
-`);
-
-/** A statement in parts, each with the word that it begins with. */
-export function clausesOf(items: Items): readonly (readonly [word: string, items: Items])[] {
-  const clauses: [string, Token[]][] = [];
-  items.forEach((token, at) => {
-    if (isClauseAt(items, at)) clauses.push([wordOf(token), []]);
-    else clauses.at(-1)?.[1].push(token);
-  });
-  return clauses;
-}
-
-function isClauseAt(items: Items, at: number): boolean {
-  const word = wordOf(items[at]);
-  if (!CLAUSES.has(word)) return false;
-  if (word === 'GROUP' || word === 'ORDER') return wordOf(items[at + 1]) === 'BY';
-  if (word === 'UPDATE' || word === 'DELETE') return at === 0;
-  // That of IS DISTINCT FROM is none.
-  if (word === 'FROM') return wordOf(items[at - 1]) !== 'DISTINCT';
-  // That of a join has its columns in brackets.
-  return word !== 'USING' || items[at + 1]?.kind !== 'group';
-}
-
-const JOINS: ReadonlySet<string> = words('JOIN INNER LEFT RIGHT FULL CROSS NATURAL OUTER STRAIGHT_JOIN');
-
-/** `a, b AS x, (SELECT …) y (columns) JOIN z ON … USING (…)`. */
-export function partsOfFrom(items: Items): readonly { readonly table: Items; readonly condition: Items }[] {
-  // LEFT and RIGHT are functions too.
-  const isJoin = (word: string, at: number): boolean =>
-    JOINS.has(word) && (word.endsWith('JOIN') || items[at + 1]?.kind !== 'group');
-  return splitAt(items, (token, at) => isSymbol(token, ',') || isJoin(wordOf(token), at)).map((part) => {
-    const on = part.findIndex((token) => ['ON', 'USING'].includes(wordOf(token)));
-    return on < 0
-      ? { table: part, condition: [] }
-      : { table: part.slice(0, on), condition: part.slice(on + 1) };
-  });
 }

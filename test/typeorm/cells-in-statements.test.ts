@@ -10,7 +10,7 @@ import {
   type Relation,
   type SelectQueryBuilder,
 } from 'typeorm';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { Encrypted } from '../../src/typeorm/index.js';
 import { databaseName, type DatabaseName } from './databases.js';
 import { needs } from './limits.js';
@@ -261,6 +261,32 @@ describe('are refused, with the field and the place', () => {
           .select('(SELECT SUM(a) FROM amounts)', 'total'),
     ],
     ['an order by text', () => plain().where('n.id IN (SELECT id FROM entries ORDER BY amount)')],
+    ['a whole row', () => query().select('row_to_json(e)', 'x')],
+    ['a count of whole rows', () => query().select('COUNT(DISTINCT e)', 'n')],
+    ['whole rows that are compared', () => query().innerJoin(Entry, 'o', 'o = e')],
+    ['a table as a statement', () => plain().where('n.text IN (TABLE entries)')],
+    [
+      'a sample of a table',
+      () =>
+        plain().where("n.id IN (SELECT id FROM entries TABLESAMPLE SYSTEM (50) WHERE entries.text = 'a')"),
+    ],
+    [
+      'a table with a hint',
+      () => plain().where("n.id IN (SELECT id FROM entries INDEXED BY i WHERE entries.text = 'a')"),
+    ],
+    [
+      'rows that are written down',
+      () => plain().where('n.text IN (SELECT MAX(v.x) FROM entries x, LATERAL (VALUES (x.text)) v (x))'),
+    ],
+    ['an operator by its name', () => query().where("'a' OPERATOR(pg_catalog.=) text")],
+    [
+      'a common table expression that merges',
+      () =>
+        plain().addCommonTableExpression(
+          'MERGE INTO plain_notes p USING entries x ON p.text = x.text WHEN MATCHED THEN DELETE RETURNING p.id',
+          'merged',
+        ),
+    ],
   ])('%s', async (_, make) => {
     shop.recorder.clear();
     await expect((async () => make().getRawMany())()).rejects.toMatchObject({
@@ -296,6 +322,92 @@ describe('are refused, with the field and the place', () => {
     ],
   ])('%s', async (_, run) => {
     await expect(run()).rejects.toMatchObject({ code: 'ERR_QUERY_UNSUPPORTED' });
+  });
+});
+
+describe('behind the values of an INSERT', () => {
+  const insert = () =>
+    shop.dataSource
+      .createQueryBuilder()
+      .insert()
+      .into(Entry)
+      .values({ id: 20, at: new Date('2026-03-04T05:06:07Z'), text: 'new' });
+  const refused = async (run: () => Promise<unknown>): Promise<void> => {
+    shop.recorder.clear();
+    await expect((async () => run())()).rejects.toMatchObject({
+      code: 'ERR_QUERY_UNSUPPORTED',
+      message: expect.stringMatching(/^Entry\.text is encrypted/u) as string,
+    });
+    expect(shop.recorder.of('INSERT')).toEqual([]);
+  };
+  /** Of TypeORM 0.3. */
+  const onConflict = (text: string) =>
+    (insert() as unknown as { onConflict(text: string): ReturnType<typeof insert> }).onConflict(text);
+  afterEach(() => entries().delete({ id: 20 }));
+
+  it('a condition of an upsert is read', async (context) => {
+    needs(context, 'an upsert with a condition of its own');
+    const upsert = (where: string, indexPredicate?: string) =>
+      insert().orUpdate(['rank'], ['id'], {
+        overwriteCondition: { where },
+        ...(indexPredicate && { indexPredicate }),
+      });
+    await refused(() => upsert("entries.text <> 'new'").execute());
+    await refused(() => upsert('entries.text IS DISTINCT FROM EXCLUDED.text').execute());
+    await refused(() => upsert("text = 'new'").execute());
+    await refused(() => upsert('entries.rank = 1', "text = 'a'").execute());
+    await upsert('entries.rank = 1 AND entries.text IS NULL').execute();
+    expect(await entries().findOneBy({ id: 20 })).toMatchObject({ text: 'new' });
+  });
+
+  it('the rest of an upsert as text is read', async (context) => {
+    needs(context, 'the rest of an upsert as text');
+    await refused(() => onConflict('(id) DO UPDATE SET rank = length(entries.text)').execute());
+    await refused(() => onConflict('(id) DO UPDATE SET rank = length(EXCLUDED.text)').execute());
+    await refused(() => onConflict("(id) DO UPDATE SET rank = 1 WHERE entries.text = 'a'").execute());
+    await onConflict('(id) DO NOTHING').execute();
+    await onConflict('(id) DO UPDATE SET rank = EXCLUDED.rank WHERE entries.text IS NOT NULL').execute();
+    expect(await entries().findOneBy({ id: 20 })).toMatchObject({ text: 'new' });
+  });
+
+  it('text cannot write the field, nor what stands beside its cell', async (context) => {
+    needs(context, 'the rest of an upsert as text');
+    await refused(() => onConflict('(id) DO UPDATE SET text = :text').setParameter('text', 'a').execute());
+    await refused(() => onConflict('(id) DO UPDATE SET "text" = EXCLUDED."text"').execute());
+    await refused(() => onConflict('(id) DO UPDATE SET (rank, text_key) = (1, NULL)').execute());
+  });
+
+  it('parameters cannot write the field', async (context) => {
+    needs(context, 'an upsert that sets parameters');
+    const upsert = (columns: string[]) =>
+      (insert() as unknown as { orUpdate(statement: object): ReturnType<typeof insert> })
+        .orUpdate({ columns, conflict_target: ['id'] })
+        .setParameters({ text: 'plain', rank: 7 });
+    await refused(() => upsert(['text']).execute());
+    await upsert(['rank']).execute();
+    await upsert(['rank']).execute();
+    expect(await entries().findOneBy({ id: 20 })).toMatchObject({ text: 'new', rank: 7 });
+  });
+
+  it('what it returns is read', async (context) => {
+    needs(context, 'RETURNING');
+    await refused(() => insert().returning('id, LENGTH(text)').execute());
+    const result = await insert().returning('id, text').execute();
+    expect(result.raw).toMatchObject([{ id: 20, text: expect.any(Buffer) as Buffer }]);
+  });
+
+  it('what an UPDATE returns is read', async (context) => {
+    needs(context, 'RETURNING of an UPDATE');
+    const update = query().update().set({ rank: 2 }).where('id = 1').returning('LENGTH(text)');
+    await expect(update.execute()).rejects.toMatchObject({ code: 'ERR_QUERY_UNSUPPORTED' });
+    expect(await entries().findOneBy({ id: 1 })).toMatchObject({ rank: 1 });
+  });
+
+  it('what a DELETE returns is read', async (context) => {
+    needs(context, 'RETURNING');
+    const remove = query().delete().where('id = 1').returning('LENGTH(text)');
+    await expect(remove.execute()).rejects.toMatchObject({ code: 'ERR_QUERY_UNSUPPORTED' });
+    expect(await entries().countBy({ id: 1 })).toBe(1);
   });
 });
 

@@ -71,6 +71,11 @@ export const LIMITS = {
     without: ['mariadb', 'sqljs', '0.3.20'],
     reason: 'TypeORM writes overwriteCondition for PostgreSQL only, and 0.3.20 does not know it',
   },
+  'the rest of an upsert as text': {
+    without: ['mariadb', '1.1.1'],
+    reason: 'onConflict is of TypeORM 0.3, for PostgreSQL and SQLite',
+  },
+  'an upsert that sets parameters': { without: ['1.1.1'], reason: 'TypeORM 1.x has no orUpdate({ columns })' },
   'an upsert by the key that it names': {
     without: ['mariadb'],
     reason:
