@@ -5,7 +5,7 @@ import { BLOCK_BYTES, BLOCK_WORDS, Blocks, copyBlock, isSameBlock, xorBlock } fr
 import { blocksOf, double } from './cmac.js';
 import { type CellColumn, ContextCache, contextOf } from './column.js';
 import { NonceStock } from './nonces.js';
-import type { SuiteKey } from './suites.js';
+import type { KeyedCells, SuiteKey } from './suites.js';
 
 const NONCE_BLOCK = FRAME_HEADER_BLOCKS;
 const TAG_BLOCK = NONCE_BLOCK + 1;
@@ -25,6 +25,12 @@ export class Aes256SivKey implements SuiteKey {
   constructor(keyBytes: Buffer) {
     this.#key = new SivKey(keyBytes);
     this.#nonces = new NonceStock(this.#key.mac);
+  }
+
+  prepare(column: CellColumn, of: KeyedCells): void {
+    this.#key.setUp();
+    this.#nonces.fill();
+    this.#contextOf(column, of);
   }
 
   seal(batch: Batch): void {
@@ -78,7 +84,7 @@ export class Aes256SivKey implements SuiteKey {
       const part = parts[i]!;
       if (part.column !== column) {
         column = part.column;
-        context = this.#contextOf(batch, column);
+        context = this.#contextOf(column, of);
       }
       if (of.bound) {
         xorBlock(context!, 0, bindingMacs, i);
@@ -89,7 +95,7 @@ export class Aes256SivKey implements SuiteKey {
   }
 
   /** D after the context, doubled; made once for each key and column. */
-  #contextOf({ of: { byteOne, fingerprint } }: Batch, column: CellColumn): Blocks {
+  #contextOf(column: CellColumn, { byteOne, fingerprint }: KeyedCells): Blocks {
     return this.#starts.get(column, byteOne, () => this.#key.start([contextOf(column, byteOne, fingerprint)]))
       .doubled;
   }

@@ -56,6 +56,11 @@ export class SivKey {
     this.#cipher = new BlockCipher(this.#counterKey);
   }
 
+  /** Makes now what the first key stream would make. */
+  setUp(): void {
+    this.#cipher.setUp();
+  }
+
   /** S2V over the components before the text (RFC 5297, 2.4). */
   start(components: readonly Uint8Array[]): S2vStart {
     const d = this.mac.macOf(new Uint8Array(BLOCK_BYTES));

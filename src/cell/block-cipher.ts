@@ -11,6 +11,9 @@ const HEAD_BLOCKS = 255;
 const CHAIN_BLOCKS = 4096;
 const ZERO_BLOCK = Buffer.alloc(BLOCK_BYTES);
 
+/** The last output block of a chain and the beginning of a message. */
+const head = new Blocks();
+
 /** A cipher context answered what it cannot answer. Becomes a coded error where the cell is known. */
 export class CipherFault extends Error {}
 
@@ -21,6 +24,11 @@ export class BlockCipher {
 
   constructor(key: KeyObject) {
     this.#key = key;
+  }
+
+  /** Makes the context now that the first call would make. */
+  setUp(): void {
+    this.#context ??= newContext('ecb', this.#key);
   }
 
   /**
@@ -51,8 +59,6 @@ export class CbcChain {
   /** AES(0). */
   readonly #ofZero: Blocks;
   readonly #previous = new Blocks(1);
-  /** The last output block and the beginning of a message. */
-  readonly #head = new Blocks();
   #context: Cipher | undefined;
 
   constructor(key: KeyObject, ofZero: Blocks) {
@@ -88,7 +94,6 @@ export class CbcChain {
   }
 
   #updateHead(context: Cipher, message: Blocks, start: number, count: number): void {
-    const head = this.#head;
     head.reserve(count + 1);
     try {
       copyBlock(this.#previous, 0, head, 0);
@@ -111,7 +116,7 @@ export class CbcChain {
   }
 
   #checkStep(): void {
-    if (!isSameBlock(this.#head, 0, this.#ofZero, 0)) throw new CipherFault('The AES-CBC context lost step.');
+    if (!isSameBlock(head, 0, this.#ofZero, 0)) throw new CipherFault('The AES-CBC context lost step.');
   }
 }
 

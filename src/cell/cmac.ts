@@ -13,6 +13,11 @@ export interface Messages {
   readonly n: number;
 }
 
+/** States of the messages that are made in rounds. */
+const rounds = new Blocks();
+/** Messages that are made in rounds and still have a block. */
+let active = new Int32Array(16);
+
 export class CmacKey {
   readonly #cipher: BlockCipher;
   readonly #chain: CbcChain;
@@ -21,9 +26,6 @@ export class CmacKey {
   readonly #whole = new Blocks(1);
   /** XORed into the last block of a message that was padded (K2 in the standard). */
   readonly #padded = new Blocks(1);
-  readonly #rounds = new Blocks();
-  /** Messages that are made in rounds and still have a block. */
-  #active = new Int32Array(16);
 
   constructor(key: KeyObject) {
     this.#cipher = new BlockCipher(key);
@@ -48,10 +50,8 @@ export class CmacKey {
     blocks.bytes.set(message);
     this.finish(blocks, 0, message.length);
     const into = new Blocks(1);
-    this.mac(
-      { blocks, starts: Int32Array.of(0), counts: Int32Array.of(blocksOf(message.length)), n: 1 },
-      into,
-    );
+    const counts = Int32Array.of(blocksOf(message.length));
+    this.mac({ blocks, starts: Int32Array.of(0), counts, n: 1 }, into);
     blocks.bytes.fill(0);
     return into;
   }
@@ -65,38 +65,45 @@ export class CmacKey {
   mac(messages: Messages, into: Blocks): void {
     const { blocks, starts, counts, n } = messages;
     const limit = roundLimit(counts, n);
-    if (n > this.#active.length) this.#active = new Int32Array(n);
+    if (n > active.length) active = new Int32Array(n);
     let short = 0;
     for (let i = 0; i < n; i++) {
       if (counts[i]! > limit) this.#chain.mac(blocks, starts[i]!, counts[i]!, into, i);
-      else this.#active[short++] = i;
+      else active[short++] = i;
     }
     if (short > 0) this.#macInRounds(messages, short, into);
   }
 
   /** Round k enciphers block k of every message that has one. */
   #macInRounds({ blocks, starts, counts }: Messages, n: number, into: Blocks): void {
-    const state = this.#rounds;
-    const active = this.#active;
     let live = n;
-    state.reserve(live);
-    for (let j = 0; j < live; j++) copyBlock(blocks, starts[active[j]!]!, state, j);
-    for (let round = 0; live > 0; round++) {
-      if (round > 0) for (let j = 0; j < live; j++) xorBlock(blocks, starts[active[j]!]! + round, state, j);
-      this.#cipher.encipher(state, live);
-      let still = 0;
-      for (let j = 0; j < live; j++) {
-        const i = active[j]!;
-        if (counts[i] === round + 1) {
-          copyBlock(state, j, into, i);
-        } else {
-          if (still !== j) copyBlock(state, j, state, still);
-          active[still++] = i;
-        }
+    rounds.reserve(live);
+    try {
+      for (let j = 0; j < live; j++) copyBlock(blocks, starts[active[j]!]!, rounds, j);
+      for (let round = 0; live > 0; round++) {
+        if (round > 0)
+          for (let j = 0; j < live; j++) xorBlock(blocks, starts[active[j]!]! + round, rounds, j);
+        this.#cipher.encipher(rounds, live);
+        live = this.#takeEnded(counts, round + 1, live, into);
       }
-      live = still;
+    } finally {
+      rounds.wipe();
     }
-    state.wipe();
+  }
+
+  /** Moves the MACs of messages with so many blocks to their places; how many messages are left. */
+  #takeEnded(counts: Int32Array, blocks: number, live: number, into: Blocks): number {
+    let still = 0;
+    for (let j = 0; j < live; j++) {
+      const i = active[j]!;
+      if (counts[i] === blocks) {
+        copyBlock(rounds, j, into, i);
+      } else {
+        if (still !== j) copyBlock(rounds, j, rounds, still);
+        active[still++] = i;
+      }
+    }
+    return still;
   }
 
   close(): void {

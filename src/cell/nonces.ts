@@ -27,9 +27,14 @@ export class NonceStock {
     this.#mac = mac;
   }
 
+  /** Draws ahead what the first nonce would draw. */
+  fill(): void {
+    if (this.#left === 0) this.#refill();
+  }
+
   /** Moves a nonce into one block and its MAC into another. */
   draw(nonceTo: Blocks, nonceBlock: number, macTo: Blocks, macBlock: number): void {
-    if (this.#left === 0) this.#refill();
+    this.fill();
     this.#left -= 1;
     moveBlock(this.#nonces, this.#left, nonceTo, nonceBlock);
     moveBlock(this.#macs, this.#left, macTo, macBlock);

@@ -54,6 +54,19 @@ export function sealCells(
   return { cells: page.cells, bytes: page.bytes };
 }
 
+/**
+ * Makes now what the first cell of this column under this key would make, so that sealing it makes no cipher object.
+ * @throws KeyError `ERR_KEY_CLOSED`, `ERR_KEY_STATE`; SealError `ERR_SEAL_CIPHER`
+ */
+export function prepareToSeal(suite: Suite, column: CellColumn, key: DataKey): void {
+  const byteOne = byteOneFor(suiteEntry(suite), column.pad > 0, key.delivery);
+  try {
+    key.forSuite(suite).prepare(column, { byteOne, fingerprint: key.fingerprint });
+  } catch (error) {
+    throw isFieldSealError(error) ? error : cipherFailed(column, key);
+  }
+}
+
 /** Before any working memory is taken: `toJSON` of a value may run the caller's code. */
 function encodeAll(column: CellColumn, values: readonly unknown[]): (Encoded | undefined)[] {
   const where = nameOf(column);
@@ -142,14 +155,17 @@ function sealBatch(page: Page, key: DataKey): void {
     cipher.seal(batch);
     takeCells(page);
   } catch (error) {
-    if (isFieldSealError(error)) throw error;
-    throw new SealError(
-      'ERR_SEAL_CIPHER',
-      `${nameOf(page.column)}: the cipher under key ${key.fingerprint} failed; nothing was sealed, seal again.`,
-    );
+    throw isFieldSealError(error) ? error : cipherFailed(page.column, key);
   } finally {
     batch.wipe();
   }
+}
+
+function cipherFailed(column: CellColumn, key: DataKey): SealError {
+  return new SealError(
+    'ERR_SEAL_CIPHER',
+    `${nameOf(column)}: the cipher under key ${key.fingerprint} failed; nothing was sealed, seal again.`,
+  );
 }
 
 function writeValue(page: Page, i: number): void {

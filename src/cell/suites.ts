@@ -1,13 +1,19 @@
 /** The cipher suites: a table. Nothing else knows their names. */
 import { ConfigError } from '../errors.js';
 import { Aes256SivKey } from './aes-256-siv.js';
-import type { Batch } from './batch.js';
+import type { Batch, BatchOf } from './batch.js';
+import type { CellColumn } from './column.js';
 import { Xaes256GcmKey } from './xaes-256-gcm.js';
 
 export type Suite = 'aes-256-siv' | 'xaes-256-gcm';
 
+/** What cells of one key and byte 1 have in common in their context. */
+export type KeyedCells = Pick<BatchOf, 'byteOne' | 'fingerprint'>;
+
 /** A data key's key for one suite. */
 export interface SuiteKey {
+  /** Makes now what the first such cell of the column would make: it is then sealed like any other. */
+  prepare(column: CellColumn, of: KeyedCells): void;
   /** Seals the texts of the batch into its frames, whose headers stand already. */
   seal(batch: Batch): void;
   /** Opens the frames of the batch into its texts and sets `verified`; texts that fail are zero afterwards. */

@@ -9,9 +9,9 @@ import type { Batch } from './batch.js';
 import { BlockCipher } from './block-cipher.js';
 import { BLOCK_BYTES, Blocks } from './blocks.js';
 import { double } from './cmac.js';
-import { ContextCache, contextOf } from './column.js';
+import { type CellColumn, ContextCache, contextOf } from './column.js';
 import { lengthPrefixed } from './length-prefix.js';
-import type { SuiteKey } from './suites.js';
+import type { KeyedCells, SuiteKey } from './suites.js';
 
 const PREFIX_BYTES = 12;
 const NONCE_BYTES = 24;
@@ -25,7 +25,8 @@ export class Xaes256GcmKey implements SuiteKey {
   readonly #key: XaesKey;
   readonly #fingerprint: string;
   readonly #contexts = new ContextCache<Buffer>();
-  readonly #derived = new LRUCache<string, KeyObject>({ max: KEPT_KEYS });
+  /** Made for the first cell that is opened: most keys have none. */
+  #derived: LRUCache<string, KeyObject> | undefined;
   #prefix: { readonly bytes: Buffer; readonly key: KeyObject } | undefined;
   #cells = 0;
 
@@ -47,6 +48,11 @@ export class Xaes256GcmKey implements SuiteKey {
     }
   }
 
+  prepare(column: CellColumn, of: KeyedCells): void {
+    this.#draw(0);
+    this.#contextOf(column, of);
+  }
+
   open(batch: Batch): void {
     for (let i = 0; i < batch.n; i++) {
       const at = batch.nonceAt(i);
@@ -63,7 +69,7 @@ export class Xaes256GcmKey implements SuiteKey {
 
   close(): void {
     this.#prefix = undefined;
-    this.#derived.clear();
+    this.#derived?.clear();
     this.#key.close();
   }
 
@@ -83,43 +89,42 @@ export class Xaes256GcmKey implements SuiteKey {
 
   #keyFor(nonce: Buffer): KeyObject {
     const id = nonce.toString('latin1', 0, PREFIX_BYTES);
-    let key = this.#derived.get(id);
-    if (!key) this.#derived.set(id, (key = this.#key.derive(nonce)));
+    const derived = (this.#derived ??= new LRUCache<string, KeyObject>({ max: KEPT_KEYS }));
+    let key = derived.get(id);
+    if (!key) derived.set(id, (key = this.#key.derive(nonce)));
     return key;
   }
 
   #additionalData(batch: Batch, i: number): Buffer {
-    const { byteOne, fingerprint } = batch.of;
-    const { column } = batch.parts[i]!;
-    const context = this.#contexts.get(column, byteOne, () =>
-      lengthPrefixed(contextOf(column, byteOne, fingerprint)),
-    );
+    const context = this.#contextOf(batch.parts[i]!.column, batch.of);
     return Buffer.concat([context, lengthPrefixed(batch.binding(i) ?? '')]);
+  }
+
+  #contextOf(column: CellColumn, { byteOne, fingerprint }: KeyedCells): Buffer {
+    return this.#contexts.get(column, byteOne, () => lengthPrefixed(contextOf(column, byteOne, fingerprint)));
   }
 }
 
 /** The key of XAES-256-GCM and its derivation, which is CMAC-based key derivation of NIST SP 800-108r1. */
 export class XaesKey {
   readonly #cipher: BlockCipher;
-  /** K1 of the specification. */
-  readonly #mask: Blocks;
+  /** K1 of the specification. Made for the first derivation: most keys seal and open with suite 1 alone. */
+  #mask: Blocks | undefined;
 
   /** 32 bytes, copied; the caller wipes them. */
   constructor(keyBytes: Buffer) {
     this.#cipher = new BlockCipher(createSecretKey(keyBytes));
-    this.#mask = new Blocks(1);
-    this.#cipher.encipher(this.#mask, 1);
-    double(this.#mask, 0);
   }
 
   /** The AES-256-GCM key for nonces that begin with these 12 bytes. */
   derive(prefix: Uint8Array): KeyObject {
+    const mask = (this.#mask ??= this.#makeMask());
     const blocks = new Blocks(2);
     for (let block = 0; block < 2; block++) {
       const at = block * BLOCK_BYTES;
       blocks.bytes.set([0x00, 0x01 + block, 0x58, 0x00], at);
       blocks.bytes.set(prefix.subarray(0, PREFIX_BYTES), at + 4);
-      for (let b = 0; b < BLOCK_BYTES; b++) blocks.bytes[at + b]! ^= this.#mask.bytes[b]!;
+      for (let b = 0; b < BLOCK_BYTES; b++) blocks.bytes[at + b]! ^= mask.bytes[b]!;
     }
     this.#cipher.encipher(blocks, 2);
     const key = createSecretKey(blocks.bytes);
@@ -128,7 +133,14 @@ export class XaesKey {
   }
 
   close(): void {
-    this.#mask.bytes.fill(0);
+    this.#mask?.bytes.fill(0);
+  }
+
+  #makeMask(): Blocks {
+    const mask = new Blocks(1);
+    this.#cipher.encipher(mask, 1);
+    double(mask, 0);
+    return mask;
   }
 }
 

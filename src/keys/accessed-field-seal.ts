@@ -20,7 +20,7 @@ import { openPage } from './open-page.js';
 import type { CellsToOpen, OpenPageParts } from './open-page.js';
 import { describeValue } from './options.js';
 import type { Access } from './ports.js';
-import { prepareKeys, StatementKeys } from './prepared-keys.js';
+import { prepareKeys, prepareRows, StatementKeys } from './prepared-keys.js';
 import { openPreviously } from './previously.js';
 import { whenReady, type Ready } from './ready.js';
 import { searchIndexes, sealRows, type SealRowsParts } from './seal-rows.js';
@@ -55,7 +55,7 @@ export class AccessedFieldSeal implements FieldSeal {
   }
 
   async prepare(rows: readonly ValuesOfColumn[]): Promise<PreparedKeys> {
-    return prepareKeys(this.#sealingParts(rows), rows);
+    return prepareRows(this.#sealingParts(rows), rows);
   }
 
   sealRows(rows: readonly ValuesOfColumn[], prepared?: PreparedKeys): readonly SealedColumn[] {

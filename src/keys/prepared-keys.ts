@@ -1,13 +1,19 @@
 /** Keys that one statement was given before its SQL is made, for deliveries whose keys are not here already. */
 import type { DataKey } from '../cell/data-key.js';
+import { prepareToSeal } from '../cell/seal.js';
+import type { Columns } from './columns.js';
 import type { PreparedKeys, ValuesOfColumn } from './field-seal.js';
 import type { HeldKey } from './held-key.js';
 import type { Pool } from './pool.js';
 import type { RecordKeys } from './record-keys.js';
+import { inSlices } from './slices.js';
 
 type KeysOfRows = readonly (HeldKey | undefined)[];
 
-/** Leases end with it; closing twice is nothing. */
+/**
+ * Leases end with it, and keys that nobody else holds are wiped when `close` returns: at once, not in slices, so that
+ * neither the end of the process nor `close()` of the field seal has to wait for some that are left. Closing twice is nothing.
+ */
 export class StatementKeys implements PreparedKeys {
   #byPurpose: ReadonlyMap<string, KeysOfRows>;
 
@@ -63,6 +69,37 @@ export async function prepareKeys(
   throw failed.reason;
 }
 
+/**
+ * The same for rows of declared columns, with all made that the first cell under each key needs: sealing is one block of
+ * the event loop, this is in slices.
+ */
+export async function prepareRows(
+  parts: KeysToPrepare & { readonly columns: Columns },
+  rows: readonly ValuesOfColumn[],
+): Promise<StatementKeys> {
+  const prepared = await prepareKeys(parts, rows);
+  try {
+    for (const values of rows)
+      if (parts.writers.has(values.column.purpose)) await prepareColumn(parts.columns, values, prepared);
+    return prepared;
+  } catch (error) {
+    prepared.close();
+    throw error;
+  }
+}
+
+async function prepareColumn(
+  columns: Columns,
+  { column, values }: ValuesOfColumn,
+  prepared: StatementKeys,
+): Promise<void> {
+  const { policy, cells } = columns.get(column);
+  const keys = prepared.keysOf(column.purpose).filter((_key, row) => !isUnset(values[row]));
+  // A key that is reused stands here for each of its rows.
+  for (const key of new Set(keys))
+    if (key !== undefined) await inSlices(() => prepareToSeal(policy.suite, cells, key));
+}
+
 /** By purpose, how many values each row has. */
 function cellsOfRows(rows: readonly ValuesOfColumn[]): ReadonlyMap<string, readonly number[]> {
   const counts = new Map<string, number[]>();
@@ -70,8 +107,10 @@ function cellsOfRows(rows: readonly ValuesOfColumn[]): ReadonlyMap<string, reado
     let cells = counts.get(column.purpose);
     if (cells === undefined) counts.set(column.purpose, (cells = values.map(() => 0)));
     values.forEach((value, row) => {
-      if (value !== null && value !== undefined) cells[row] = (cells[row] ?? 0) + 1;
+      if (!isUnset(value)) cells[row] = (cells[row] ?? 0) + 1;
     });
   }
   return counts;
 }
+
+const isUnset = (value: unknown): boolean => value === null || value === undefined;

@@ -1,5 +1,6 @@
 /** Envelope delivery: each record, or each window, under a data key of its own that its cells carry. */
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
+import { DataKey } from '../../src/cell/data-key.js';
 import { parseCell } from '../../src/cell/format.js';
 import { KmsError } from '../../src/errors.js';
 import type { FieldColumn, PreparedKeys, SealedColumn } from '../../src/keys/field-seal.js';
@@ -100,6 +101,17 @@ describe('envelope delivery', () => {
     used.close();
     used.close();
     thrown(() => seal.sealRows(rows, used), 'ERR_SEAL_NOT_PREPARED');
+  });
+
+  it('leaves no key of a statement behind when its keys are closed, however many they were', async () => {
+    const { seal, pan } = await bench();
+    const prepared = await seal.prepare([{ column: pan, values: Array<string>(500).fill(PAN) }]);
+    const close = vi.spyOn(DataKey.prototype, 'close');
+    prepared.close();
+    const keys = new Set(close.mock.contexts as DataKey[]);
+    close.mockRestore();
+    expect(keys.size).toBe(500);
+    expect([...keys].every(({ closed }) => closed)).toBe(true);
   });
 
   it('seals single values by sealAsync', async () => {

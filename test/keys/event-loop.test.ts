@@ -1,4 +1,6 @@
 /** Work that takes long lets the event loop turn. The turns are counted: how long each takes is the machine's as well. */
+import crypto from 'node:crypto';
+import { syncBuiltinESMExports } from 'node:module';
 import { describe, expect, it } from 'vitest';
 import { turnsDuring } from '../../bench/longest-block.js';
 import { openBench, openPans, sealPans } from './seal-fixture.js';
@@ -26,6 +28,17 @@ describe('the event loop turns', () => {
     };
     const { turns } = await turnsDuring(() => Promise.all(Array.from({ length: 100 }, statement)));
     expect(turns).toBeGreaterThan(25);
+  });
+
+  it('while all is made that sealing needs, so that sealing sets no cipher up', async () => {
+    const { seal, pan } = await openSealed(DELIVERY);
+    for (const values of [pans(50), pans(50).map((value) => value.repeat(5))]) {
+      const rows = [{ column: pan, values }];
+      const prepared = await seal.prepare(rows);
+      const made = ciphersMadeDuring(() => seal.sealRows(rows, prepared));
+      prepared.close();
+      expect(made).toBe(0);
+    }
   });
 
   it('while a page of 1,000 session keys is opened', async () => {
@@ -64,3 +77,21 @@ describe('the event loop turns', () => {
     expect(pages.some((page) => !(page instanceof Promise))).toBe(true);
   });
 });
+
+/** How many of Node's cipher objects are made while `work` runs. */
+function ciphersMadeDuring(work: () => unknown): number {
+  let made = 0;
+  const create = crypto.createCipheriv;
+  crypto.createCipheriv = ((...args: Parameters<typeof create>) => {
+    made += 1;
+    return create(...args);
+  }) as typeof create;
+  syncBuiltinESMExports();
+  try {
+    work();
+    return made;
+  } finally {
+    crypto.createCipheriv = create;
+    syncBuiltinESMExports();
+  }
+}
