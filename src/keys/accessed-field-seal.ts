@@ -51,7 +51,10 @@ export class AccessedFieldSeal implements FieldSeal {
   column(declaration: FieldDeclaration): FieldColumn {
     this.#work.assertOpen();
     if (this.access === 'write-only') refuseIndex(declaration, this.#work.columns);
-    return this.#work.columns.declare(declaration);
+    const column = this.#work.columns.declare(declaration);
+    // Readers need not search, and may have no right to.
+    if (this.access === 'read-write') this.#work.refuseUnmadeIndex(declaration);
+    return column;
   }
 
   async prepare(rows: readonly ValuesOfColumn[]): Promise<PreparedKeys> {

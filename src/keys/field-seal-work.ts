@@ -2,6 +2,7 @@
 import { closedError } from './closed.js';
 import { Columns } from './columns.js';
 import type { FieldSealEvent } from './events.js';
+import type { FieldDeclaration } from './field-seal.js';
 import type { ParsedFieldSealOptions } from './field-seal-options.js';
 import { Listener } from './listener.js';
 import type { IndexMakers } from './index-makers.js';
@@ -10,6 +11,7 @@ import type { Access } from './ports.js';
 import { ProcessKeys } from './process-keys.js';
 import type { SealRowsParts } from './seal-rows.js';
 import { ValueColumns } from './single-value.js';
+import { refuseUnmadeIndex } from './unmade-indexes.js';
 
 export class FieldSealWork {
   readonly options: ParsedFieldSealOptions;
@@ -36,6 +38,13 @@ export class FieldSealWork {
 
   assertOpen(): void {
     if (this.closed) throw closedError();
+  }
+
+  /** @throws ConfigError `ERR_CONFIG_FIELD` for a blind index that this process cannot make. */
+  refuseUnmadeIndex(declaration: FieldDeclaration): void {
+    const { purpose } = declaration;
+    const making = { indexKeys: this.keys.reading?.indexKeys, source: this.options.source };
+    refuseUnmadeIndex(declaration, this.columns.policy(purpose), making);
   }
 
   /** What sealing needs. */

@@ -57,6 +57,11 @@ export class IndexKeys {
     return keys.map((key) => (column, values) => blindIndexes(key, column, values));
   }
 
+  /** Whether this process was given index keys for the purpose when it started. */
+  has(purpose: string): boolean {
+    return this.#keys.has(purpose);
+  }
+
   fingerprints(purpose: string): readonly string[] {
     return (this.#keys.get(purpose) ?? []).map((key) => key.fingerprint);
   }

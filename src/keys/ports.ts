@@ -150,6 +150,8 @@ export interface KekProvider {
    * @throws KmsError; ConfigError `ERR_CONFIG_OPTION` for a purpose or version without one.
    */
   mac?(purpose: string, version: number, message: Uint8Array): Promise<Buffer>;
+  /** Whether `mac` would find a key in its own configuration; absent where nobody knows before it is asked. */
+  hasMacKey?(purpose: string, version: number): boolean;
   /**
    * What the credentials of this process might do besides making envelope keys: for each KEK of `keks`, whether they
    * may open its wraps (Decrypt) or move them (ReEncrypt, to the same KEK). Asked with DryRun about a data key made for
@@ -407,6 +409,8 @@ export interface KeySource {
    * @throws KmsError; ConfigError `ERR_CONFIG_OPTION` where there is no such key.
    */
   mac(purpose: string, version: number, message: Uint8Array): Promise<Buffer>;
+  /** Whether `mac` can be asked for this key; absent where nobody knows. No KMS call. */
+  hasMacKey?(purpose: string, version: number): boolean;
   /** What these credentials could do at the KMS that a write-only process must not do; empty when all is denied. */
   notDenied(purpose: string): Promise<readonly Privilege[]>;
   /** KMS calls made by this source so far, per operation. */

@@ -151,6 +151,10 @@ class AwsKms implements KekProvider {
     return generateMac(this.#started(), key, purpose, message);
   }
 
+  hasMacKey(purpose: string, version: number): boolean {
+    return arnOf(this.#settings.macKeys.get(purpose), version) !== undefined;
+  }
+
   async notDenied(scope: KeyScope, stored?: readonly StoreContext[]): Promise<readonly Privilege[]> {
     return notDenied(this.#started(), this.#keksOf(scope.purpose).wrapping, scope, stored);
   }

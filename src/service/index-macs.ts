@@ -2,6 +2,9 @@
 import { ConfigError } from '../errors.js';
 import type { KekProvider } from '../keys/ports.js';
 
+export const hasIndexMac = (kms: KekProvider | undefined, purpose: string, version: number): boolean =>
+  kms?.mac !== undefined && kms.hasMacKey?.(purpose, version) !== false;
+
 /** @throws KmsError; ConfigError `ERR_CONFIG_OPTION` for a provider that has no MAC keys. */
 export function indexMac(
   kms: KekProvider | undefined,

@@ -23,7 +23,7 @@ import { storeContexts } from '../keys/store-contexts.js';
 import { CountedUsage } from './counted-usage.js';
 import { makeEnvelopeKey, openEnvelopeKey } from './envelopes.js';
 import { publicHalves, unwrapDrawn } from './hand-out.js';
-import { indexMac } from './index-macs.js';
+import { hasIndexMac, indexMac } from './index-macs.js';
 import { checkConfiguredKeks, configuredKeks } from './kek-spread.js';
 import { loadIndexKeys, loadKeys } from './load-keys.js';
 import { readMoment } from './moment.js';
@@ -196,6 +196,10 @@ class KeyStoreSource implements PublishingKeySource {
 
   mac(purpose: string, version: number, message: Uint8Array): Promise<Buffer> {
     return indexMac(this.#options.kms, purpose, version, message);
+  }
+
+  hasMacKey(purpose: string, version: number): boolean {
+    return hasIndexMac(this.#options.kms, purpose, version);
   }
 
   notDenied(purpose: string): Promise<readonly Privilege[]> {

@@ -16,7 +16,7 @@ import type {
   SourceContext,
 } from '../keys/ports.js';
 import { makeEnvelopeKey, openEnvelopeKey } from './envelopes.js';
-import { indexMac } from './index-macs.js';
+import { hasIndexMac, indexMac } from './index-macs.js';
 import { checkConfiguredKeks, configuredKeks } from './kek-spread.js';
 import { notStored } from './not-stored.js';
 import { StartedOnce } from './started-once.js';
@@ -102,6 +102,10 @@ class KmsSource implements KeySource {
 
   mac(purpose: string, version: number, message: Uint8Array): Promise<Buffer> {
     return indexMac(this.#kms, purpose, version, message);
+  }
+
+  hasMacKey(purpose: string, version: number): boolean {
+    return hasIndexMac(this.#kms, purpose, version);
   }
 
   notDenied(purpose: string): Promise<readonly Privilege[]> {

@@ -20,7 +20,7 @@ import type {
   SourceContext,
 } from '../keys/ports.js';
 import { PublicKeyLists } from '../keys/public-key-list.js';
-import { indexMac } from './index-macs.js';
+import { hasIndexMac, indexMac } from './index-macs.js';
 import { envelopeKms, kmsSource } from './kms-source.js';
 import { notStored } from './not-stored.js';
 import { StartedOnce } from './started-once.js';
@@ -148,6 +148,10 @@ class PublicKeySource implements KeySource {
 
   mac(purpose: string, version: number, message: Uint8Array): Promise<Buffer> {
     return indexMac(this.#options.kms, purpose, version, message);
+  }
+
+  hasMacKey(purpose: string, version: number): boolean {
+    return hasIndexMac(this.#options.kms, purpose, version);
   }
 
   kmsCalls(): Readonly<Record<string, number>> {

@@ -13,10 +13,13 @@ import {
   type DataSourceOptions,
 } from 'typeorm';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createFieldSeal, kmsSource } from '../../src/index.js';
+import { awsKms, type AwsKmsOptions } from '../../src/kms/aws.js';
 import { attachFieldSeal, Encrypted, openRaw } from '../../src/typeorm/index.js';
+import { newMacKey } from '../kms/mac-key.js';
 import { Card, Customer } from './entities.js';
 import { needs } from './limits.js';
-import { dataSourceOf, openShop, type Shop } from './shop.js';
+import { dataSourceOf, KEKS, openShop, type Shop } from './shop.js';
 
 let shop: Shop;
 beforeAll(async () => (shop = await openShop({ entities: [Card, Customer] })));
@@ -189,6 +192,63 @@ describe('a blind index', () => {
     } finally {
       await envelopes.close();
     }
+  });
+});
+
+describe('a blind index that this process has nothing to make it with', () => {
+  /** Without a key store. */
+  const attachTo = async (index: 'local' | 'later' | 'kms', options: Partial<AwsKmsOptions> = {}) => {
+    const { region, endpoint } = shop.kms;
+    const seal = await createFieldSeal({
+      application: 'shop',
+      environment: 'test',
+      purposes: { 'personal-data': { delivery: 'envelope', index } },
+      keys: kmsSource({
+        kms: awsKms({
+          region,
+          endpoint,
+          credentials: shop.kms.credentials(),
+          keks: { 'personal-data': KEKS['personal-data'] },
+          ...options,
+        }),
+      }),
+    });
+    @Entity('people')
+    class Person {
+      @PrimaryColumn('int') id!: number;
+      @Encrypted({ purpose: 'personal-data', nullable: true, blindIndex: { later: index === 'later' } })
+      email!: string | null;
+    }
+    try {
+      // Who only reads may never search.
+      for (const view of [seal.readOnly(), seal]) {
+        const dataSource = attachFieldSeal(dataSourceOf(shop.database.url, [Person]), view);
+        await dataSource.initialize();
+        await dataSource.destroy();
+      }
+    } finally {
+      await seal.close();
+    }
+  };
+
+  it.each(['local', 'later'] as const)('is refused without a key store (%s)', async (index) => {
+    await expect(attachTo(index)).rejects.toMatchObject({
+      code: 'ERR_CONFIG_FIELD',
+      message: expect.stringMatching(/^people\.email: .*without a key store.*keyStoreSource/u) as string,
+    });
+  });
+
+  it('is refused where the KMS makes it and has no key for it', async () => {
+    const macKey = await newMacKey(shop.kms);
+    const refused = {
+      code: 'ERR_CONFIG_FIELD',
+      message: expect.stringMatching(/^people\.email: .*version 1 .*macKeys\.personal-data/u) as string,
+    };
+    await expect(attachTo('kms')).rejects.toMatchObject(refused);
+    await expect(attachTo('kms', { macKeys: { 'personal-data': { 2: macKey } } })).rejects.toMatchObject(
+      refused,
+    );
+    await attachTo('kms', { macKeys: { 'personal-data': macKey } });
   });
 });
 
