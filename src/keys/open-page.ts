@@ -71,17 +71,38 @@ const LEASES: Readonly<Record<Delivery, (parts: OpenPageParts) => LeaseOfGroup>>
   },
 };
 
-/** The key of each group, or why there is none; what has to be loaded is asked for in one microtask. */
+/**
+ * The key of each group, or why there is none. What has to be loaded from the key store is asked for in one microtask; keys
+ * that cells carry may be as many as there are rows, so they are looked for in slices.
+ */
 function leaseAll(parts: OpenPageParts, groups: readonly Group[]): Ready<readonly LeasedOrRefused[]> {
+  const keys = new Array<Ready<LeasedOrRefused>>(groups.length);
+  const leaseOf = leasesOfPage(parts);
+  const isCarried = ({ byteOne }: Group): boolean => byteOne.delivery !== 'pool';
+  groups.forEach((group, i) => {
+    if (!isCarried(group)) keys[i] = leaseOf(group);
+  });
+  const carried = [...groups.entries()].filter(([, group]) => isCarried(group));
+  const asked = eachInSlices(carried, ([i, group]) => {
+    const key = (keys[i] = leaseOf(group));
+    // All are waited for together when the last was asked for; until then nobody hears of one that fails.
+    if (isPending(key)) key.catch(() => undefined);
+  });
+  return whenReady(asked, () =>
+    keys.every(isHere) ? keys : Promise.all(keys.map((key) => Promise.resolve(key))),
+  );
+}
+
+/** Each delivery begins the page with its first group. */
+function leasesOfPage(parts: OpenPageParts): (group: Group) => Ready<LeasedOrRefused> {
   const begun = new Map<Delivery, LeaseOfGroup>();
-  const keys = groups.map((group): Ready<LeasedOrRefused> => {
+  return (group) => {
     if (!isAcceptedAtAll(group)) return REFUSED;
     const { delivery } = group.byteOne;
     let lease = begun.get(delivery);
     if (lease === undefined) begun.set(delivery, (lease = LEASES[delivery](parts)));
     return lease(group);
-  });
-  return keys.every(isHere) ? keys : Promise.all(keys.map((key) => Promise.resolve(key)));
+  };
 }
 
 const isHere = (key: Ready<LeasedOrRefused>): key is LeasedOrRefused => !isPending(key);

@@ -51,16 +51,23 @@ export class SessionKeys {
   /** For one page, which may have so many session keys opened as the policy of each purpose says. */
   beginPage(): (session: SealedSession) => Ready<Leased> {
     const asked = new Map<string, number>();
+    const beyond = new Map<string, KeyError>();
     return (session) => {
-      const { purpose } = session;
+      const { purpose, fingerprint } = session;
+      const pair = `${purpose} ${fingerprint}`;
       const name = nameIn(session);
       const known = this.#find(purpose, name);
       if (known !== undefined) return known;
       const before = asked.get(purpose) ?? 0;
       const limit = this.#options.policies.get(purpose)!.sealed.sessionsPerPage;
-      if (before >= limit) return tooMany(session, limit);
+      if (before >= limit) {
+        // One error for all such cells of a pair: making one takes longer than looking for a key.
+        const error = beyond.get(pair) ?? tooMany(session, limit);
+        beyond.set(pair, error);
+        return error;
+      }
       asked.set(purpose, before + 1);
-      const leased = this.#options.privateKeys.lease(purpose, session.fingerprint);
+      const leased = this.#options.privateKeys.lease(purpose, fingerprint);
       return whenReady(leased, (key) =>
         key instanceof HeldKey ? inSlices(() => this.#open(session, name, key)) : key,
       );

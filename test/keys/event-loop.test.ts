@@ -1,10 +1,11 @@
 /** Work that takes long lets the event loop turn. The turns are counted: how long each takes is the machine's as well. */
 import crypto from 'node:crypto';
 import { syncBuiltinESMExports } from 'node:module';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { turnsDuring } from '../../bench/longest-block.js';
+import type { OpenedColumn } from '../../src/keys/field-seal.js';
 import { openBench, openPans, sealPans } from './seal-fixture.js';
-import { openSealed, PAN, sealAll } from './sealed-fixture.js';
+import { openSealed, PAN, sealAll, SESSION_AT } from './sealed-fixture.js';
 
 const pans = (count: number): string[] =>
   Array.from({ length: count }, (_, i) => String(i).padStart(16, PAN));
@@ -35,7 +36,7 @@ describe('the event loop turns', () => {
     for (const values of [pans(50), pans(50).map((value) => value.repeat(5))]) {
       const rows = [{ column: pan, values }];
       const prepared = await seal.prepare(rows);
-      const made = ciphersMadeDuring(() => seal.sealRows(rows, prepared));
+      const made = callsDuring('createCipheriv', () => seal.sealRows(rows, prepared));
       prepared.close();
       expect(made).toBe(0);
     }
@@ -50,6 +51,19 @@ describe('the event loop turns', () => {
     });
     expect(opened).toEqual(pans(1_000));
     expect(turns).toBeGreaterThan(15);
+  });
+
+  it('while the keys of a page are looked for, of which there may be more than it may open', async () => {
+    const sealed = await openSealed({ sealed: { sessionsPerPage: 1 } });
+    const { seal, pan } = sealed;
+    const { cells } = await sealAll(sealed, [PAN]);
+    const many = Array.from({ length: 20_000 }, (_, i) => otherSession(cells[0]!, i));
+    let page: unknown;
+    // A session key is looked for by a hash.
+    const looked = callsDuring('createHash', () => (page = seal.openPage([{ column: pan, cells: many }])));
+    const [opened] = (await page) as readonly OpenedColumn[];
+    expect(opened!.failures?.size).toBe(20_000);
+    expect(looked).toBeLessThan(20_000);
   });
 
   it('while a large page of pool cells is opened', async () => {
@@ -78,20 +92,22 @@ describe('the event loop turns', () => {
   });
 });
 
-/** How many of Node's cipher objects are made while `work` runs. */
-function ciphersMadeDuring(work: () => unknown): number {
-  let made = 0;
-  const create = crypto.createCipheriv;
-  crypto.createCipheriv = ((...args: Parameters<typeof create>) => {
-    made += 1;
-    return create(...args);
-  }) as typeof create;
+/** The cell with the number in the session key of its header. */
+function otherSession(cell: Buffer, i: number): Buffer {
+  const copy = Buffer.from(cell);
+  copy.writeUInt32BE(i, SESSION_AT);
+  return copy;
+}
+
+/** How often Node makes such objects while `work` runs. */
+function callsDuring(name: 'createCipheriv' | 'createHash', work: () => unknown): number {
+  const made = vi.spyOn(crypto, name);
   syncBuiltinESMExports();
   try {
     work();
-    return made;
+    return made.mock.calls.length;
   } finally {
-    crypto.createCipheriv = create;
+    made.mockRestore();
     syncBuiltinESMExports();
   }
 }
