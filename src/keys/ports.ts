@@ -278,7 +278,8 @@ export type ChannelState =
  */
 export interface KeyStore extends KeyReader {
   /**
-   * @param use A store may open fewer connections for a process that only reads. Default `'manage'`.
+   * @param use What the process is going to do. A store may open fewer connections for one that only reads, and refuses
+   * `'manage'` to a role that may only read. Left out: nothing is checked, and there are connections for everything.
    * @throws StoreError `ERR_STORE_NOT_MIGRATED` (names the command), `ERR_STORE_UNAVAILABLE`, `ERR_STORE_DENIED`.
    */
   start(use?: KeyStoreUse): Promise<void>;

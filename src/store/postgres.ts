@@ -23,6 +23,7 @@ import type {
   LockedKeyStore,
 } from '../keys/ports.js';
 import { CONNECTION_RULES, Connections, type ConnectionOptions } from './connections.js';
+import { assertMayManage } from './grants.js';
 import { atOneMoment } from './postgres-moment.js';
 import { withPostgresLock } from './postgres-lock.js';
 import { PostgresRows } from './postgres-rows.js';
@@ -106,13 +107,14 @@ class PostgresKeyStore implements KeyStore {
     });
   }
 
-  async start(use: KeyStoreUse = 'manage'): Promise<void> {
+  async start(use?: KeyStoreUse): Promise<void> {
     this.#assertOpen();
-    this.#connections.begin(use);
-    const load = this.#connections.use('starting', (client) =>
-      loadSchemaVersion(this.#connections, client, this.#schema),
-    );
-    assertUsable(this.#schema, await load);
+    const connections = this.#connections;
+    connections.begin(use ?? 'manage');
+    await connections.use('starting', async (client) => {
+      assertUsable(this.#schema, await loadSchemaVersion(connections, client, this.#schema));
+      if (use === 'manage') await assertMayManage(connections, client, this.#schema);
+    });
   }
 
   list(scope: KeyScope, filter?: KeyFilter): Promise<KeyRecord[]> {

@@ -114,6 +114,15 @@ describe('a role that reads for one application', () => {
     ).rejects.toThrow('permission denied');
   });
 
+  test('starts no process that makes keys, which would fail hours later', async () => {
+    await as(reader, async (store) => {
+      const error = await expectCode(store.start('manage'), 'ERR_STORE_DENIED');
+      expect(error.message).toContain(reader);
+      expect(error.message).toContain("storeGrants({ access: 'manage' })");
+    });
+    await as(reader, (store) => store.start('read'));
+  });
+
   test('gives what it sees to its members', async () => {
     await as(member, async (store) => {
       expect(await store.list(SCOPE)).toEqual([shopKey]);
@@ -133,6 +142,17 @@ describe('a role that manages one application', () => {
       });
       expect(await store.list(key)).toEqual([{ ...key, state: 'DECRYPT', revision: 2 }]);
     });
+  });
+
+  test('starts a process that makes keys, until one right is taken away', async () => {
+    await as(manager, (store) => store.start('manage'));
+    for (const right of ['INSERT ON fieldseal.key_wraps', 'UPDATE (revision) ON fieldseal.data_keys']) {
+      await database.query(`REVOKE ${right} FROM "${manager}"`);
+      await as(manager, async (store) => {
+        await expectCode(store.start('manage'), 'ERR_STORE_DENIED');
+      });
+      await database.query(`GRANT ${right} TO "${manager}"`);
+    }
   });
 
   test('writes nothing for another application', async () => {
