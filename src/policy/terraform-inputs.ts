@@ -49,7 +49,10 @@ export function terraformInputs({ principals }: PolicySettings, keys: readonly s
     [
       'locals {',
       '  fieldseal_keys = merge({',
-      ...keys.map((arn) => `    ${quoted(arn)} = ${inHome(arn, home)}`),
+      ...attributes(
+        4,
+        keys.map((arn) => [quoted(arn), inHome(arn, home)]),
+      ),
       '  }, var.fieldseal_keys)',
       '  fieldseal_principals = merge({',
       ...attributes(

@@ -11,18 +11,20 @@ const KEK = 'arn:aws:kms:eu-central-1:111122223333:key/0a1b2c3d-card';
 /** An application name with everything that a string of Terraform could trip over. */
 const ODD = 'shop "a" \\ %{if} $ {x}';
 
-const settings = parseSettings(
-  { application: ODD, environment: 'production', purposes: { 'card-number': {} } },
-  {
-    keks: { 'card-number': [KEK] },
-    principals: Object.fromEntries(
-      ['web', 'payment', 'keyService', 'rewrap', 'administrators'].map((name) => [
-        name,
-        `arn:aws:iam::111122223333:role/${name}`,
-      ]),
-    ),
-  },
-);
+const settingsOf = (keks: readonly string[]) =>
+  parseSettings(
+    { application: ODD, environment: 'production', purposes: { 'card-number': {} } },
+    {
+      keks: { 'card-number': keks },
+      principals: Object.fromEntries(
+        ['web', 'payment', 'keyService', 'rewrap', 'administrators'].map((name) => [
+          name,
+          `arn:aws:iam::111122223333:role/${name}`,
+        ]),
+      ),
+    },
+  );
+const settings = settingsOf([KEK]);
 const documents = awsDocuments(settings);
 const text = terraform(settings);
 const policies = [...documents.keyPolicies.values(), ...documents.identityPolicies.values()];
@@ -111,6 +113,8 @@ describe.skipIf(!isInstalled)('Terraform itself', () => {
 
   it('finds nothing to format', () => {
     expect(run(['fmt', '-'], text)).toBe(text);
+    const ofTwo = terraform(settingsOf([KEK, `${KEK}-with-a-longer-name`]));
+    expect(run(['fmt', '-'], ofTwo)).toBe(ofTwo);
   });
 
   const bodies = [...text.matchAll(/jsonencode\(([\s\S]*?)\)\n\}/gu)].map(([, body]) => body!);
