@@ -16,6 +16,12 @@ const settings = {
   hookTimeout: 60_000,
 };
 
+/**
+ * Files of a project that runs tests once more share their modules, and most of their time is saved: loading TypeORM and the
+ * library takes a file longer than its tests. That each file works by itself is shown by the project `default`.
+ */
+const onceMore = { ...settings, isolate: false };
+
 /** The tests of the TypeORM adapter once more, with another TypeORM in its place or another database below it. */
 function adapter(
   name: string,
@@ -29,7 +35,7 @@ function adapter(
       alias: [{ find: /^typeorm$/, replacement: typeorm === '1.1.1' ? 'typeorm' : `typeorm-${typeorm}` }],
     },
     test: {
-      ...settings,
+      ...onceMore,
       name,
       include: ['test/typeorm/**/*.test.ts'],
       provide: { database, typeorm, pg: 'pg' },
@@ -49,7 +55,7 @@ const oldestPg: TestProjectInlineConfiguration = {
   ...shared,
   resolve: { alias: [{ find: /^pg$/, replacement: 'pg-8.11.0' }] },
   test: {
-    ...settings,
+    ...onceMore,
     name: 'pg-8.11.0',
     include: [
       'test/store/**/*.test.ts',
@@ -94,7 +100,7 @@ const oldestSdk: TestProjectInlineConfiguration = {
     ],
   },
   test: {
-    ...settings,
+    ...onceMore,
     name: 'oldest-aws-sdk',
     include: [
       'test/kms/{sdk-version,aws,aws-{bodies,envelopes,failures,macs,write-only},unreachable-keks}.test.ts',
