@@ -167,7 +167,7 @@ const result = {
   openPage10000x2Ms: round(measurePage(), 2),
   ...ratiosOf(ways, times),
   ...measureDeliveries({ rounds, measureMs }),
-  longestBlockMs: await measureBlocks(),
+  ...(await measureBlocks()),
 };
 if (process.argv.includes('--json')) console.log(JSON.stringify(result));
 else printTable();
@@ -188,7 +188,7 @@ function printTable(): void {
     );
   }
   console.log(`page of 10,000 rows, 2 columns, 15 keys: opened in ${result.openPage10000x2Ms} ms`);
-  const { usPerRecord, group10000Ms, longestBlockMs } = result;
+  const { usPerRecord, group10000Ms, longestBlockMs, processorShare } = result;
   for (const name of [
     'sealedBatch1000VsPool',
     'envelopeReuseBatch1000VsPool',
@@ -199,4 +199,5 @@ function printTable(): void {
   console.log('µs a record:', usPerRecord);
   console.log('ms for 10,000 cells to be sorted by their keys:', group10000Ms);
   console.log('longest block of the event loop in ms:', longestBlockMs);
+  console.log('share of the processor meanwhile:', processorShare);
 }

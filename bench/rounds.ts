@@ -30,12 +30,14 @@ interface Subject {
 export type Measured<W extends string> = ReadonlyMap<string, Readonly<Record<W, readonly number[]>>>;
 
 setFlagsFromString('--expose-gc');
-const collectGarbage = runInNewContext('gc') as (options: { readonly type: 'minor' }) => void;
+const gc = runInNewContext('gc') as (options: { readonly type: 'minor' }) => void;
 /**
  * Before each measurement, so that none pays for the one before. A full collection would do more than that: it throws
  * optimised code away whose objects have died, in pg, TypeORM and here, and the compiler would be measured.
  */
-const BETWEEN = { type: 'minor' } as const;
+export function collectGarbage(): void {
+  gc({ type: 'minor' });
+}
 
 /**
  * Milliseconds of every operation for every subject, one of each round; the subjects take turns, the operations come one
@@ -66,7 +68,7 @@ export async function measureRounds<T extends Subject>(
 /** Milliseconds of one run. */
 export async function measure<T>({ prepare, run, parts }: Operation<T>, subject: T): Promise<number> {
   await prepare?.(subject);
-  collectGarbage(BETWEEN);
+  collectGarbage();
   const begin = performance.now();
   await run(subject);
   return (performance.now() - begin) / parts;
