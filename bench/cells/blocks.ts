@@ -13,9 +13,12 @@ import { collectGarbage } from '../rounds.js';
 import { median, round } from './ways.js';
 
 const PURPOSE = 'card-number';
-const REPETITIONS = 9;
-/** Before the first that counts: the compiler is not measured. */
-const WARM_UP = 3;
+
+export interface Repetitions {
+  readonly repetitions: number;
+  /** Before the first that counts: the compiler is not measured. */
+  readonly warmUp: number;
+}
 
 interface Opened {
   readonly seal: FieldSeal;
@@ -33,23 +36,24 @@ interface Block {
   readonly share: number;
 }
 
-export async function measureBlocks(): Promise<BlockFigures> {
+export async function measureBlocks(repeated: Repetitions): Promise<BlockFigures> {
+  const longestOf = longestOfAll(repeated);
   const sealed = await open({ delivery: { sealed: { sessionsPerPage: 5_000 } } });
   const limited = await open({ delivery: { sealed: { sessionsPerPage: 1_000 } } });
   const pool = await open({});
   const { cells } = pool.seal.sealRows([{ column: pool.column, values: values(20_000) }])[0]!;
   const blocks = {
-    prepare2000: await longest(async () => {
+    prepare2000: await longestOf(nothing, async () => {
       (await sealed.seal.prepare([{ column: sealed.column, values: values(2_000) }])).close();
     }),
-    openSessions1000: await openingOf(sealed, 1_000),
+    openSessions1000: await openingOf(longestOf, sealed, 1_000),
     /** 2,000 of them are refused. */
-    openSessions3000Of1000: await openingOf(limited, 3_000),
-    openPool20000: await longest(async () => pool.seal.openPage([{ column: pool.column, cells }])),
+    openSessions3000Of1000: await openingOf(longestOf, limited, 3_000),
+    openPool20000: await longestOf(nothing, async () => pool.seal.openPage([{ column: pool.column, cells }])),
     // What is left: sealing is one synchronous call, made while TypeORM makes the SQL of the statement.
-    sealRows500: await sealingOf(sealed, 500),
-    sealRows1000: await sealingOf(sealed, 1_000),
-    sealRows2000: await sealingOf(sealed, 2_000),
+    sealRows500: await sealingOf(longestOf, sealed, 500),
+    sealRows1000: await sealingOf(longestOf, sealed, 1_000),
+    sealRows2000: await sealingOf(longestOf, sealed, 2_000),
   };
   await Promise.all([sealed, limited, pool].map(({ seal }) => seal.close()));
   return { longestBlockMs: eachOf(blocks, 'ms'), processorShare: eachOf(blocks, 'share') };
@@ -59,14 +63,18 @@ function eachOf(blocks: Readonly<Record<string, Block>>, figure: keyof Block): R
   return Object.fromEntries(Object.entries(blocks).map(([name, block]) => [name, block[figure]]));
 }
 
-function openingOf(opened: Opened, count: number): Promise<Block> {
+type LongestOf = <T>(given: () => Promise<T>, work: (given: T) => unknown) => Promise<Block>;
+
+const nothing = (): Promise<void> => Promise.resolve();
+
+function openingOf(longestOf: LongestOf, opened: Opened, count: number): Promise<Block> {
   return longestOf(
     () => sealedCells(opened, count),
     (cells) => opened.seal.openPage([{ column: opened.column, cells }]),
   );
 }
 
-function sealingOf({ seal, column }: Opened, count: number): Promise<Block> {
+function sealingOf(longestOf: LongestOf, { seal, column }: Opened, count: number): Promise<Block> {
   const rows = [{ column, values: values(count) }];
   return longestOf(
     () => seal.prepare(rows),
@@ -92,20 +100,20 @@ async function sealedCells({ seal, column }: Opened, count: number): Promise<rea
   return sealed!.cells;
 }
 
-const longest = (work: () => Promise<unknown>): Promise<Block> => longestOf(() => Promise.resolve(), work);
-
 /** Medians of the repetitions. */
-async function longestOf<T>(given: () => Promise<T>, work: (given: T) => unknown): Promise<Block> {
-  const blocks: Block[] = [];
-  for (let i = -WARM_UP; i < REPETITIONS; i++) {
-    const input = await given();
-    collectGarbage();
-    const block = await blockOf(async () => await work(input));
-    if (i >= 0) blocks.push(block);
-  }
-  return {
-    ms: round(median(blocks.map(({ ms }) => ms)), 1),
-    share: round(median(blocks.map(({ share }) => share)), 2),
+function longestOfAll({ repetitions, warmUp }: Repetitions): LongestOf {
+  return async (given, work) => {
+    const blocks: Block[] = [];
+    for (let i = -warmUp; i < repetitions; i++) {
+      const input = await given();
+      collectGarbage();
+      const block = await blockOf(async () => await work(input));
+      if (i >= 0) blocks.push(block);
+    }
+    return {
+      ms: round(median(blocks.map(({ ms }) => ms)), 1),
+      share: round(median(blocks.map(({ share }) => share)), 2),
+    };
   };
 }
 
