@@ -68,14 +68,14 @@ describe('the event loop turns', () => {
 
   it('while a large page of pool cells is opened', async () => {
     const pool = await openBench();
-    const { cells } = sealPans(pool, pans(60_000));
+    const { cells } = sealPans(pool, pans(200_000));
     let opened: unknown;
     const { turns } = await turnsDuring(async () => {
       opened = (await openPans(pool, cells)).values;
     });
-    expect(opened).toEqual(pans(60_000));
+    expect(opened).toEqual(pans(200_000));
     expect(turns).toBeGreaterThan(3);
-    expect(pool.seal.stats()).toMatchObject({ cellsOpened: 60_000, openFailures: 0 });
+    expect(pool.seal.stats()).toMatchObject({ cellsOpened: 200_000, openFailures: 0 });
   });
 
   it('never for a small page, which is opened at once', async () => {
