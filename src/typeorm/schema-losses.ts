@@ -56,13 +56,13 @@ async function refuseReplacement(
   stored: TableColumn,
   column: ColumnMetadata,
 ): Promise<void> {
-  const value = await someValue(change, stored.name);
-  if (value === undefined) return;
-  const holds = `it holds values of type ${typeOf(stored)}, and ${typeAsked(change, column)} is asked for`;
   const field = change.fields.find((one) => partsOf(one).includes(column));
   // SQLite copies the values as they are into the new column, where they would stay as plaintext among cells.
   const isCopied = field !== undefined && familyOf(change.dataSource) === 'sqlite';
   if (isDiscarded(change, stored) && !isCopied) return;
+  const value = await someValue(change, stored.name);
+  if (value === undefined) return;
+  const holds = `it holds values of type ${typeOf(stored)}, and ${typeAsked(change, column)} is asked for`;
   if (field) {
     const todo = field.cell === column ? GUIDE : `Give that column another name first. ${GUIDE}`;
     const last = isCopied ? 'If the values may go: set them to NULL first' : mayGo(change, stored);
@@ -102,7 +102,8 @@ async function refuseDrop(change: TableChange, stored: TableColumn): Promise<voi
     stored.name,
     `it holds values of type ${typeOf(stored)} and would be dropped, while ${added.cell.databaseName} ` +
       `(${typeAsked(change, added.cell)}) is added for the encrypted field ${added.label}`,
-    `Keep it mapped until its values have moved. ${GUIDE}. ${mayGo(change, stored)}`,
+    'Keep it mapped until its values have moved; if it has nothing to do with that field, drop it in a migration of its own, ' +
+      `before or after. ${GUIDE}. ${mayGo(change, stored)}`,
   );
 }
 
@@ -120,7 +121,9 @@ async function refuseEmptyColumns(change: TableChange, field: EncryptedColumn): 
   }
   const isWithoutKey = added.includes(key);
   const isWithoutIndex = index !== undefined && added.includes(index) && !isIndexedLater;
-  if (added.includes(cell) || !(isWithoutKey || isWithoutIndex)) return;
+  const stored = change.table.columns.find(({ name }) => name === cell.databaseName);
+  // What stands in a column that is replaced was looked at already, and goes.
+  if (!stored || isReplaced(change, stored, cell) || !(isWithoutKey || isWithoutIndex)) return;
   if (!isCell(await someValue(change, cell.databaseName))) return;
   if (isWithoutKey)
     throw cells(change, key.databaseName, `it would stand empty beside the cells of ${label}`, BY_HAND);
@@ -142,7 +145,7 @@ const place = ({ metadata }: TableChange, column: string): string => `${metadata
 const isDiscarded = (change: TableChange, { name }: TableColumn): boolean =>
   change.discard.has(place(change, name));
 
-const mayGo = (change: TableChange, { name }: TableColumn): string =>
+const mayGo = (change: TableChange, { name }: Pick<TableColumn, 'name'>): string =>
   `If the values may go: attachFieldSeal(…, { discardColumns: ['${place(change, name)}'] })`;
 
 function typeOf({ type, length, isArray }: Pick<TableColumn, 'type' | 'length' | 'isArray'>): string {
@@ -159,15 +162,36 @@ async function someValue(change: TableChange, column: string): Promise<unknown> 
   const { driver } = change.dataSource;
   const name = driver.escape(column);
   const [row] = await select(change, `${name} AS ${driver.escape('value')}`, ` WHERE ${name} IS NOT NULL`);
+  if (row === undefined) await refuseHiddenRows(change, column);
   return row?.['value'];
 }
 
 const hasRows = async (change: TableChange): Promise<boolean> => (await select(change, '1', '')).length > 0;
 
 async function select(change: TableChange, what: string, where: string): Promise<Row[]> {
-  const { dataSource, metadata, queryRunner } = change;
-  const table = metadata.tablePath.split('.').map((name) => dataSource.driver.escape(name));
-  return (await queryRunner.query(`SELECT ${what} FROM ${table.join('.')}${where} LIMIT 1`)) as Row[];
+  const sql = `SELECT ${what} FROM ${tableOf(change)}${where} LIMIT 1`;
+  return (await change.queryRunner.query(sql)) as Row[];
+}
+
+const tableOf = ({ dataSource: { driver }, metadata }: TableChange): string =>
+  metadata.tablePath
+    .split('.')
+    .map((name) => driver.escape(name))
+    .join('.');
+
+/** Row-level security leaves rows out without a word; a column is not empty because this role sees none of its values. */
+async function refuseHiddenRows(change: TableChange, column: string): Promise<void> {
+  if (change.dataSource.options.type !== 'postgres') return;
+  const [answer] = (await change.queryRunner.query('SELECT row_security_active($1::regclass) AS active', [
+    tableOf(change),
+  ])) as Row[];
+  if (answer?.['active'] !== true) return;
+  throw new ConfigError(
+    'ERR_CONFIG_PLAINTEXT_COLUMN',
+    `${place(change, column)}: expected to see all rows before the column changes, and row-level security may hide some from ` +
+      'this role: what they hold would be lost. Change the schema as a role with BYPASSRLS, or take FORCE ROW LEVEL SECURITY ' +
+      `off the table for the migration. ${mayGo(change, { name: column })}.`,
+  );
 }
 
 const isCell = (value: unknown): boolean => types.isUint8Array(value) && byteOneOf(value) !== undefined;

@@ -14,6 +14,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import type { FreshDatabase } from '../database.js';
 import { attachFieldSeal, Encrypted, type AttachOptions } from '../../src/typeorm/index.js';
 import { databaseName, dialect } from './databases.js';
+import { newRole } from './role.js';
 import { dataSourceOf, openShop, type Shop } from './shop.js';
 
 @Entity('cards')
@@ -104,6 +105,37 @@ describe('a column that becomes encrypted', () => {
       expect(await textOf()).toEqual([PAN, null]);
     },
   );
+
+  it('is refused where row-level security hides the rows from the role', async (context) => {
+    if (databaseName !== 'postgres') return context.skip('only PostgreSQL has row-level security');
+    await older(PlainCard, { id: 1, pan: PAN });
+    const role = await newRole(database, 'ALL ON SCHEMA public');
+    for (const change of [
+      `OWNER TO ${new URL(role.url).username}`,
+      'ENABLE ROW LEVEL SECURITY',
+      'FORCE ROW LEVEL SECURITY',
+    ])
+      await database.query(`ALTER TABLE cards ${change}`);
+    try {
+      const asRole = (attach?: AttachOptions): DataSource =>
+        attachFieldSeal(dataSourceOf(role.url, [Card], options), 'schema-only', attach);
+      await over(asRole(), async (dataSource) => {
+        await expect(synchronize(dataSource)).rejects.toMatchObject(
+          refusal(
+            'ERR_CONFIG_PLAINTEXT_COLUMN',
+            'cards\\.pan',
+            'row-level security',
+            'BYPASSRLS',
+            'discardColumns',
+          ),
+        );
+      });
+      expect(await textOf()).toEqual([PAN]);
+      expect(await over(asRole({ discardColumns: ['cards.pan'] }), log)).not.toEqual([]);
+    } finally {
+      await role.drop();
+    }
+  });
 
   it('is refused when the application starts with synchronize', async () => {
     await older(PlainCard, { id: 1, pan: PAN });
