@@ -13,7 +13,15 @@ import { withReturnedCells } from './returned-cells.js';
 import { isSealed, type Sealed } from './sealed.js';
 import { showMasks } from './shown-masks.js';
 import { inSameTransaction } from './transaction-end.js';
-import { boundOf, notPrepared, nothingWritten, refuseUnsafeSet, setIn, without } from './update-set.js';
+import {
+  boundOf,
+  notPrepared,
+  nothingWritten,
+  refuseUnsafeSet,
+  setIn,
+  without,
+  withoutUnset,
+} from './update-set.js';
 
 type WhereArgs = Parameters<UpdateInternals['where']>;
 
@@ -214,7 +222,7 @@ export function updateBuilder(
       const [derived] = deriveRows(dataSource, seal, columns, [set], this.#prepared, (row) =>
         boundOf(columns, row, known),
       );
-      return derived!;
+      return withoutUnset(columns, derived!);
     }
   };
 }

@@ -23,6 +23,37 @@ export function boundOf(columns: readonly EncryptedColumn[], set: Row, known: Ro
   return values;
 }
 
+/**
+ * A derived set without the embedded fields and masks that have no value in it: TypeORM skips such a property of the row
+ * itself, and writes NULL for one of an embedded object.
+ * @throws QueryError `ERR_QUERY_UNSUPPORTED` for a value under a path in text, where TypeORM finds none and writes NULL.
+ */
+export function withoutUnset(columns: readonly EncryptedColumn[], set: Row): Row {
+  let rest = set;
+  for (const { cell, mask, label } of columns) {
+    if (cell.embeddedMetadata === undefined || cell.getEntityValue(set) !== undefined) continue;
+    const path = cell.propertyPath.split('.');
+    if (valueUnder(set, path) !== undefined) throw pathInText(label, path);
+    for (const unset of mask ? [path, mask.propertyPath.split('.')] : [path])
+      if (isGiven(rest, unset)) rest = without(rest, unset);
+  }
+  return rest;
+}
+
+/** What stands under a path, however many of its names are one key: `{ 'a.b': { c } }`, `{ a: { 'b.c': … } }`. */
+function valueUnder(set: unknown, path: readonly string[]): unknown {
+  if (path.length === 0) return set;
+  if (typeof set !== 'object' || set === null) return undefined;
+  return path
+    .map((_, at) => valueUnder((set as Row)[path.slice(0, at + 1).join('.')], path.slice(at + 1)))
+    .find((value) => value !== undefined);
+}
+
+function isGiven(set: unknown, [name, ...rest]: readonly string[]): boolean {
+  if (name === undefined) return true;
+  return typeof set === 'object' && set !== null && name in set && isGiven((set as Row)[name], rest);
+}
+
 /** A copy without one property, and without the embedded objects that it leaves empty. */
 export function without(set: Row, [name, ...rest]: readonly string[]): Row {
   const { [name!]: value, ...others } = set;
@@ -35,6 +66,14 @@ export function notPrepared([column]: readonly EncryptedColumn[], unknown: Colum
     'ERR_SEAL_NOT_PREPARED',
     `${column!.label} is bound to ${unknown.propertyPath}, which neither the set nor the criteria tell. execute() reads it ` +
       `from the matched rows; for SQL alone give ${unknown.propertyPath} by plain equality in the criteria.`,
+  );
+}
+
+function pathInText(label: string, path: readonly string[]): QueryError {
+  const object = path.reduceRight((inner, name) => `{ ${name}: ${inner} }`, '…');
+  return new QueryError(
+    'ERR_QUERY_UNSUPPORTED',
+    `${label} is set under the path '${path.join('.')}', for which TypeORM would write NULL. Set it as ${object}.`,
   );
 }
 

@@ -254,6 +254,22 @@ describe('masks of embedded and nullable fields', () => {
     await manager().save(loaded);
     expect(shop.recorder.of('UPDATE')).toEqual([]);
   });
+
+  it('stay as they are where an embedded object is written without its value', async () => {
+    const masks = async () => {
+      const { mainPan_mask, mainLabel } = await shop.raw('masked_wallets', 2);
+      return [mainPan_mask, mainLabel];
+    };
+    await manager().save(Wallet, { id: 2, main: { label: 'one', pan: PAN } });
+    const loaded = await reload(shop, Wallet, 2);
+    Object.assign(loaded.main, { label: 'two', panMask: 'by hand' });
+    await manager().save(loaded);
+    expect(await masks()).toEqual(['1111', 'two']);
+    const main = { label: 'three', pan: undefined, panMask: undefined };
+    await manager().update(Wallet, 2, { main } as object);
+    expect(await masks()).toEqual(['1111', 'three']);
+    expect((await reload(shop, Wallet, 2)).main).toMatchObject({ label: 'three', pan: PAN, panMask: '1111' });
+  });
 });
 
 describe('without attach', () => {

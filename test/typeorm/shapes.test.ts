@@ -94,6 +94,30 @@ it('updates one embedded value and leaves the other alone', async () => {
   expect(shop.recorder.of('UPDATE')).toEqual([]);
 });
 
+it('leaves an embedded value that a set gives as undefined, its siblings too', async () => {
+  const before = await shop.raw('accounts', 1);
+  await manager().update(Account, 1, { holder: { name: undefined, nick: 'b' } } as object);
+  await manager().update(Account, 1, { second: { name: undefined } } as object);
+  const after = await shop.raw('accounts', 1);
+  expect(after).toMatchObject({ holderNick: 'b' });
+  for (const column of ['holderName', 'holderName_key', 'holderName_bidx', 'secondName', 'secondName_key'])
+    expect([column, after[column]]).toEqual([column, before[column]]);
+});
+
+it.each<[string, object]>([
+  ['from the row on', { 'holder.name': 'Eve shape-secret' }],
+  ['with other values', { 'holder.name': 'Eve shape-secret', holder: { nick: 'c' } }],
+])('refuses a value under a path in text, for which NULL would be written, %s', async (_, set) => {
+  const before = await shop.raw('accounts', 1);
+  shop.recorder.clear();
+  await expect(manager().update(Account, 1, set)).rejects.toMatchObject({
+    code: 'ERR_QUERY_UNSUPPORTED',
+    message: expect.stringMatching(/holder\.name.*\{ holder: \{ name: … \} \}/u) as string,
+  });
+  expect(shop.recorder.of('UPDATE')).toEqual([]);
+  expect(await shop.raw('accounts', 1)).toEqual(before);
+});
+
 it('finds through relations, by join, by query and with take', async () => {
   const byQuery = await manager().find(Note, {
     relations: { account: true },
