@@ -117,7 +117,7 @@ export function textCheck({ dataSource, columnsOf }: BuilderContext): (sql: stri
       tokensOf = tokenizer(family);
       read = new LRUCache({ ...KEPT, sizeCalculation: (_, key) => key.length });
     }
-    if (!tables.mayUseCells(sql)) return;
+    if (read.has(sql) || !tables.mayUseCells(sql)) return;
     const text = sql.replaceAll(IDS, ' IN ()');
     // A text in which values may stand is not held.
     const key = mayKeep(text) ? text : hash('sha256', text);
