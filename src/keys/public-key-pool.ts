@@ -9,6 +9,7 @@ import type { Policy } from './policy.js';
 import { longestSealMs } from './pool-key.js';
 import type { Clock, HandedOutPublicKey, RandomBelow } from './ports.js';
 import { Refresh, type Renewed } from './refresh.js';
+import { eachInSlices } from './slices.js';
 import { answerOf, codedError } from './source-calls.js';
 import { stalePool } from './stale-pool.js';
 
@@ -118,12 +119,24 @@ export class PublicKeyPool {
     const { clock, handOut } = this.#options;
     this.#revokedMeanwhile.clear();
     const handedOut = await answerOf(clock, this.#what, handOut);
-    if (this.#refresh.closed) throw closedError();
+    this.#refuseIfClosed();
     return handedOut;
   }
 
-  #take(handedOut: readonly HandedOutPublicKey[], asked: Deadline): Renewed {
-    const entries = handedOut.flatMap((key) => this.#admit(key, asked) ?? []);
+  #refuseIfClosed(): void {
+    if (this.#refresh.closed) throw closedError();
+  }
+
+  /** Keys that are revoked between two slices may have been parsed before, so all are asked about at the end. */
+  async #take(handedOut: readonly HandedOutPublicKey[], asked: Deadline): Promise<Renewed> {
+    const before = new Map(this.#entries.map((entry) => [wordsOf(entry.key, entry.stated), entry]));
+    const read: Entry[] = [];
+    await eachInSlices(handedOut, (key) => {
+      this.#refuseIfClosed();
+      read.push(...this.#read(key, before, asked));
+    });
+    this.#refuseIfClosed();
+    const entries = read.filter((entry) => this.#maySeal(entry));
     if (entries.length === 0) throw this.#nothingUsable(handedOut.length);
     this.#entries = entries;
     // Half of what is left, so that a list that was published long ago is followed before it runs out.
@@ -131,26 +144,31 @@ export class PublicKeyPool {
   }
 
   /** A bad key costs an alarm, not all of them. */
-  #admit({ spki, sealUntil }: HandedOutPublicKey, asked: Deadline): Entry | undefined {
-    const { owner, clock, emit } = this.#options;
+  #read(
+    handedOut: HandedOutPublicKey,
+    before: ReadonlyMap<string, Entry>,
+    asked: Deadline,
+  ): readonly Entry[] {
+    const { owner, emit } = this.#options;
+    const { spki, parsed, sealUntil } = handedOut;
     try {
-      const entry = this.#entry(PublicKey.parse(spki, owner), sealUntil, asked);
-      const isRevoked = this.#revokedMeanwhile.has(entry.key.fingerprint);
-      return msUntil(entry.sealUntil, clock) > 0 && !isRevoked ? entry : undefined;
+      return [this.#entry(parsed ?? PublicKey.parse(spki, owner), sealUntil, before, asked)];
     } catch (error) {
       const { code, message } = codedError(this.#what, error);
       emit({ type: 'alarm', code, message });
-      return undefined;
+      return [];
     }
   }
 
+  #maySeal({ key, sealUntil }: Entry): boolean {
+    return !hasPassed(sealUntil, this.#options.clock) && !this.#revokedMeanwhile.has(key.fingerprint);
+  }
+
   /** The same words do not last longer when they are read again after the wall clock was set back. */
-  #entry(key: PublicKey, stated: number, asked: Deadline): Entry {
-    const before = this.#entries.find(
-      (entry) => entry.key.fingerprint === key.fingerprint && entry.stated === stated,
-    );
+  #entry(key: PublicKey, stated: number, before: ReadonlyMap<string, Entry>, asked: Deadline): Entry {
+    const same = before.get(wordsOf(key, stated));
     const read = later(asked, stated - asked.wall);
-    const end = before === undefined ? read : earlier(read, before.end);
+    const end = same === undefined ? read : earlier(read, same.end);
     return { key, stated, end, sealUntil: earlier(end, later(asked, longestSealMs(this.#options.policy))) };
   }
 
@@ -171,4 +189,9 @@ export class PublicKeyPool {
         'being asked for, try again.',
     );
   }
+}
+
+/** What a source says of a key. */
+function wordsOf({ fingerprint }: PublicKey, stated: number): string {
+  return `${fingerprint} ${stated}`;
 }

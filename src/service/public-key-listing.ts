@@ -4,7 +4,8 @@ import { PublicKey } from '../cell/key-pair.js';
 import { ConfigError } from '../errors.js';
 import type { Policy } from '../keys/policy.js';
 import type { KeyRecord, KeySource } from '../keys/ports.js';
-import { signPublicKeys } from '../keys/public-key-list.js';
+import { signPublicKeys, type ListedKey } from '../keys/public-key-list.js';
+import { eachInSlices } from '../keys/slices.js';
 import { publicHalves } from './hand-out.js';
 import type { ScopeDesk } from './scope-desk.js';
 
@@ -36,13 +37,17 @@ export function assertSealed({ purpose, delivery }: Policy): void {
  * that was set back, are refused by writers who know a newer one and go on with that: the next list after it is taken. A
  * clock that runs ahead makes lists that are not valid yet, so nothing beyond `drain` is ever known as newer.
  */
-export function signedList(desk: ScopeDesk, chosen: readonly KeyRecord[], signingKey: KeyObject): string {
+export async function signedList(
+  desk: ScopeDesk,
+  chosen: readonly KeyRecord[],
+  signingKey: KeyObject,
+): Promise<string> {
   const { scope, policy, clock } = desk;
   const now = clock.wall();
-  const keys = publicHalves(desk, chosen).map(({ spki, sealUntil }) => ({
-    key: PublicKey.parse(spki, scope),
-    sealUntil,
-  }));
+  const keys: ListedKey[] = [];
+  await eachInSlices(publicHalves(desk, chosen), ({ spki, sealUntil }) => {
+    keys.push({ key: PublicKey.parse(spki, scope), sealUntil });
+  });
   const times = {
     serial: now,
     notBefore: now - policy.drainMs,

@@ -114,8 +114,12 @@ class PublicKeySource implements KeySource {
     const lists = this.#lists.get(purpose);
     if (lists === undefined) throw hasNoKeys(purpose, 'another one');
     const { clock } = this.#started.context;
-    const { keys, notAfter } = lists.take(await this.#read(purpose), clock.wall());
-    return keys.map(({ key, sealUntil }) => ({ spki: key.spki, sealUntil: Math.min(sealUntil, notAfter) }));
+    const { keys, notAfter } = await lists.take(await this.#read(purpose), clock.wall());
+    return keys.map(({ key, sealUntil }) => ({
+      spki: key.spki,
+      parsed: key,
+      sealUntil: Math.min(sealUntil, notAfter),
+    }));
   }
 
   async makeEnvelopeKey(purpose: string): Promise<EnvelopeKey> {

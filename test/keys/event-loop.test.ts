@@ -1,11 +1,14 @@
 /** Work that takes long lets the event loop turn. The turns are counted: how long each takes is the machine's as well. */
-import crypto from 'node:crypto';
+import crypto, { generateKeyPairSync } from 'node:crypto';
 import { syncBuiltinESMExports } from 'node:module';
 import { describe, expect, it, vi } from 'vitest';
 import { turnsDuring } from '../../bench/longest-block.js';
+import { PublicKey } from '../../src/cell/key-pair.js';
+import { createFieldSeal, publicKeySource } from '../../src/index.js';
 import type { OpenedColumn } from '../../src/keys/field-seal.js';
-import { openBench, openPans, sealPans } from './seal-fixture.js';
-import { openSealed, PAN, sealAll, SESSION_AT } from './sealed-fixture.js';
+import { signPublicKeys } from '../../src/keys/public-key-list.js';
+import { HOUR, openBench, openPans, PURPOSE, sealPans } from './seal-fixture.js';
+import { openSealed, OWNER, PAN, sealAll, SESSION_AT } from './sealed-fixture.js';
 
 const pans = (count: number): string[] =>
   Array.from({ length: count }, (_, i) => String(i).padStart(16, PAN));
@@ -53,6 +56,37 @@ describe('the event loop turns', () => {
     expect(turns).toBeGreaterThan(15);
   });
 
+  it('while a signed list of 1,000 public keys is taken, each of which is parsed once', async () => {
+    const signer = generateKeyPairSync('ed25519');
+    const list = signedList(1_000, signer.privateKey);
+    const parsed = vi.spyOn(crypto, 'createPublicKey');
+    syncBuiltinESMExports();
+    try {
+      const { turns } = await turnsDuring(async () => {
+        const keys = publicKeySource({
+          read: () => Promise.resolve(list),
+          verificationKey: signer.publicKey,
+        });
+        const purposes = { [PURPOSE]: { delivery: 'sealed' } } as const;
+        const { application, environment } = OWNER;
+        const seal = await createFieldSeal({
+          application,
+          environment,
+          access: 'write-only',
+          purposes,
+          keys,
+        });
+        expect(seal.stats().pools[PURPOSE]!.keys).toBe(1_000);
+        await seal.close();
+      });
+      expect(parsed).toHaveBeenCalledTimes(1_000);
+      expect(turns).toBeGreaterThan(5);
+    } finally {
+      parsed.mockRestore();
+      syncBuiltinESMExports();
+    }
+  });
+
   it('while the keys of a page are looked for, of which there may be more than it may open', async () => {
     const sealed = await openSealed({ sealed: { sessionsPerPage: 1 } });
     const { seal, pan } = sealed;
@@ -91,6 +125,16 @@ describe('the event loop turns', () => {
     expect(pages.some((page) => !(page instanceof Promise))).toBe(true);
   });
 });
+
+function signedList(count: number, signingKey: crypto.KeyObject): string {
+  const now = Date.now();
+  const keys = Array.from({ length: count }, () => {
+    const { publicKey } = generateKeyPairSync('ec', { namedCurve: 'prime256v1' });
+    const spki = publicKey.export({ format: 'der', type: 'spki' });
+    return { key: PublicKey.parse(spki, OWNER), sealUntil: now + HOUR };
+  });
+  return signPublicKeys({ ...OWNER, serial: now, notBefore: now, notAfter: now + HOUR, keys }, signingKey);
+}
 
 /** The cell with the number in the session key of its header. */
 function otherSession(cell: Buffer, i: number): Buffer {

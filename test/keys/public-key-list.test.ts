@@ -26,9 +26,9 @@ function listOf(more: Partial<PublicKeyList> = {}): PublicKeyList {
 const signed = (more: Partial<PublicKeyList> = {}, by = owner) => signPublicKeys(listOf(more), by.privateKey);
 const lists = () => new PublicKeyLists(SCOPE, owner.publicKey);
 
-function expectRefused(text: string, message: RegExp, taker = lists(), now = NOW): void {
+async function expectRefused(text: string, message: RegExp, taker = lists(), now = NOW): Promise<void> {
   try {
-    taker.take(text, now);
+    await taker.take(text, now);
   } catch (error) {
     expect(isFieldSealError(error) && error.code).toBe('ERR_KEY_LIST_REFUSED');
     expect(String(error)).toMatch(message);
@@ -49,20 +49,20 @@ function signedBytes(list: string, prefix = 'fieldseal/v1/public-keys\n'): strin
 }
 
 describe('a list of public keys', () => {
-  it('is taken as it was signed', () => {
+  it('is taken as it was signed', async () => {
     const list = listOf();
-    const taken = lists().take(signPublicKeys(list, owner.privateKey), NOW);
+    const taken = await lists().take(signPublicKeys(list, owner.privateKey), NOW);
     expect(taken).toMatchObject({ ...SCOPE, serial: 5, notBefore: NOW - HOUR, notAfter: NOW + HOUR });
     expect(taken.keys.map(({ key, sealUntil }) => [key.fingerprint, sealUntil])).toEqual([
       [list.keys[0]!.key.fingerprint, NOW + HOUR],
     ]);
   });
 
-  it('is refused under the signature of somebody else', () => {
-    expectRefused(signed({}, forger), /another signature/u);
+  it('is refused under the signature of somebody else', async () => {
+    await expectRefused(signed({}, forger), /another signature/u);
   });
 
-  it('is refused with any byte of it changed', () => {
+  it('is refused with any byte of it changed', async () => {
     const text = signed();
     const { list, signature } = JSON.parse(text) as { list: string; signature: string };
     for (const [name, part] of Object.entries({ list, signature })) {
@@ -71,44 +71,68 @@ describe('a list of public keys', () => {
         const changed = Buffer.from(bytes);
         changed[at]! ^= 1;
         const forged = { ...(JSON.parse(text) as object), [name]: changed.toString('base64url') };
-        expectRefused(JSON.stringify(forged), /another signature/u);
+        await expectRefused(JSON.stringify(forged), /another signature/u);
       }
     }
   });
 
-  it('is refused where the owner has signed the same bytes as something else', () => {
+  it('is refused where the owner has signed the same bytes as something else', async () => {
     const { list } = JSON.parse(signed()) as { list: string };
-    expectRefused(signedBytes(Buffer.from(list, 'base64url').toString(), ''), /another signature/u);
+    await expectRefused(signedBytes(Buffer.from(list, 'base64url').toString(), ''), /another signature/u);
   });
 
-  it.each(['application', 'environment', 'purpose'] as const)('is refused for another %s', (member) => {
-    expectRefused(signed({ [member]: 'other' }), new RegExp(`list of this ${member}`, 'u'));
+  it.each(['application', 'environment', 'purpose'] as const)('is refused for another %s', async (member) => {
+    await expectRefused(signed({ [member]: 'other' }), new RegExp(`list of this ${member}`, 'u'));
   });
 
-  it('is valid from notBefore on, and not at notAfter any more', () => {
+  it('is valid from notBefore on, and not at notAfter any more', async () => {
     const times = { notBefore: NOW, notAfter: NOW + HOUR };
-    expect(lists().take(signed(times), NOW).serial).toBe(5);
-    expect(lists().take(signed(times), NOW + HOUR - 1).serial).toBe(5);
-    expectRefused(signed(times), /valid now, got one that is valid from 2026/u, lists(), NOW - 1);
-    expectRefused(signed(times), /to 2026-06-01T13:00:00/u, lists(), NOW + HOUR);
-    expectRefused(signed({ notBefore: NOW + HOUR, notAfter: Number.MAX_SAFE_INTEGER }), /ms/u);
+    expect((await lists().take(signed(times), NOW)).serial).toBe(5);
+    expect((await lists().take(signed(times), NOW + HOUR - 1)).serial).toBe(5);
+    await expectRefused(signed(times), /valid now, got one that is valid from 2026/u, lists(), NOW - 1);
+    await expectRefused(signed(times), /to 2026-06-01T13:00:00/u, lists(), NOW + HOUR);
+    await expectRefused(signed({ notBefore: NOW + HOUR, notAfter: Number.MAX_SAFE_INTEGER }), /ms/u);
   });
 
-  it('is refused when a newer one was taken before, and the newer one stays', () => {
+  it('is refused when a newer one was taken before, and the newer one stays', async () => {
     const taker = lists();
     const newest = signed({ serial: 7 });
-    taker.take(newest, NOW);
-    expectRefused(signed({ serial: 6 }), /serial above 7.*got serial 6/u, taker);
-    expectRefused(signed({ serial: 7 }), /another list with that serial/u, taker);
-    expect(taker.take(newest, NOW).serial).toBe(7);
-    expect(taker.take(signed({ serial: 8 }), NOW).serial).toBe(8);
+    await taker.take(newest, NOW);
+    await expectRefused(signed({ serial: 6 }), /serial above 7.*got serial 6/u, taker);
+    await expectRefused(signed({ serial: 7 }), /another list with that serial/u, taker);
+    expect((await taker.take(newest, NOW)).serial).toBe(7);
+    expect((await taker.take(signed({ serial: 8 }), NOW)).serial).toBe(8);
   });
 
-  it('leaves no trace when it was refused, whatever its serial', () => {
+  it('is refused when a newer one overtakes it, and the newer one stays', async () => {
+    const key = publicKey();
+    const many = Array.from({ length: 500 }, () => ({ key, sealUntil: NOW + HOUR }));
     const taker = lists();
-    expectRefused(signed({ serial: 99 }, forger), /signature/u, taker);
-    expectRefused(signed({ serial: 99, notAfter: NOW }), /valid now/u, taker);
-    expect(taker.take(signed({ serial: 1 }), NOW).serial).toBe(1);
+    const older = expectRefused(signed({ serial: 6, keys: many }), /serial above 7.*got serial 6/u, taker);
+    const newest = signed({ serial: 7 });
+    expect((await taker.take(newest, NOW)).serial).toBe(7);
+    await older;
+    expect((await taker.take(newest, NOW)).serial).toBe(7);
+  });
+
+  it('of two at once is the newest in the end, whichever came first', async () => {
+    const newest = signed({ serial: 7 });
+    for (const texts of [
+      [signed({ serial: 6 }), newest],
+      [newest, signed({ serial: 6 })],
+    ]) {
+      const taker = lists();
+      await Promise.allSettled(texts.map((text) => taker.take(text, NOW)));
+      await expectRefused(signed({ serial: 6 }), /serial above 7/u, taker);
+      expect((await taker.take(newest, NOW)).serial).toBe(7);
+    }
+  });
+
+  it('leaves no trace when it was refused, whatever its serial', async () => {
+    const taker = lists();
+    await expectRefused(signed({ serial: 99 }, forger), /signature/u, taker);
+    await expectRefused(signed({ serial: 99, notAfter: NOW }), /valid now/u, taker);
+    expect((await taker.take(signed({ serial: 1 }), NOW)).serial).toBe(1);
   });
 
   it.each<[string, string]>([
@@ -118,12 +142,12 @@ describe('a list of public keys', () => {
     ['a list', '[]'],
     ['a member more', signed().replace('{', '{"more":1,')],
     ['a signature that is no text of bytes', signed().replace(/"signature":"[^"]+"/u, '"signature":"%%"')],
-  ])('is refused when it is %s', (_name, text) => {
-    expectRefused(text, /form public-keys\/v1/u);
+  ])('is refused when it is %s', async (_name, text) => {
+    await expectRefused(text, /form public-keys\/v1/u);
   });
 
-  it('is refused beyond a length that no list has', () => {
-    expectRefused(`${signed()}${' '.repeat(1024 * 1024)}`, /at most 1048576 characters/u);
+  it('is refused beyond a length that no list has', async () => {
+    await expectRefused(`${signed()}${' '.repeat(1024 * 1024)}`, /at most 1048576 characters/u);
   });
 
   it.each<[string, object | string, RegExp]>([
@@ -134,11 +158,11 @@ describe('a list of public keys', () => {
     ['serial 0', { serial: 0 }, /list\.serial: expected/u],
     ['a broken time', { notAfter: '2026' }, /list\.notAfter: expected/u],
     ['a key that is none', { keys: [{ spki: 'AAAA', sealUntil: NOW }] }, /P-256 keys only/u],
-  ])('is refused although it is signed when it has %s', (_name, more, message) => {
+  ])('is refused although it is signed when it has %s', async (_name, more, message) => {
     const { list } = JSON.parse(signed()) as { list: string };
     const good = JSON.parse(Buffer.from(list, 'base64url').toString()) as object;
     const text = typeof more === 'string' ? more : JSON.stringify({ ...good, ...more });
-    expectRefused(signedBytes(text), message);
+    await expectRefused(signedBytes(text), message);
   });
 
   it('takes a public Ed25519 key to verify with, and no other', () => {

@@ -172,14 +172,15 @@ describe('a signed list of a key store', () => {
     const running = await start();
     const lists = new PublicKeyLists(SCOPE, signer.publicKey);
     const text = await sourceOf(running).publicKeyList(PURPOSE, signer.privateKey);
-    const list = lists.take(text, START);
+    const list = await lists.take(text, START);
     expect(list.keys.map(({ key }) => key.fingerprint).sort()).toEqual(namesOf(await pairs('ENCRYPT')));
     expect(list).toMatchObject({ notAfter: START + 2 * HOUR_MS, serial: START });
     // A writer whose clock is an hour behind, but no more.
-    expect(new PublicKeyLists(SCOPE, signer.publicKey).take(text, START - HOUR_MS).serial).toBe(START);
+    const late = new PublicKeyLists(SCOPE, signer.publicKey);
+    expect((await late.take(text, START - HOUR_MS)).serial).toBe(START);
     running.clock.now += 1;
     const next = await sourceOf(running).publicKeyList(PURPOSE, signer.privateKey);
-    expect(lists.take(next, START + 1).serial).toBe(START + 1);
+    expect((await lists.take(next, START + 1)).serial).toBe(START + 1);
   });
 
   it('is signed with an Ed25519 key, for purposes of sealed delivery', async () => {
