@@ -47,6 +47,9 @@ export function isOperand(token: Token | undefined): boolean {
   return token.kind === 'symbol' ? token.text === ']' : !BEFORE_OPERANDS.has(wordOf(token));
 }
 
+/** Words of aggregates and windows, which are columns elsewhere: `OVER (PARTITION BY id ORDER BY id)`. */
+const BEFORE_BY: ReadonlySet<string> = new Set(['ORDER', 'GROUP', 'PARTITION']);
+
 /** Whether the name at this place stands for a column, by what is around it. */
 export function isColumnAt(items: Items, at: number): boolean {
   const { path, word } = items[at] as Name;
@@ -56,6 +59,7 @@ export function isColumnAt(items: Items, at: number): boolean {
   if (path.length > 1) return wordOf(before) !== 'AS';
   const isOperator = before?.kind === 'group' && wordOf(items[at - 2]) === 'OPERATOR';
   if (RESERVED.has(word) || (isOperand(before) && !isOperator)) return false;
+  if (BEFORE_BY.has(word) && wordOf(after) === 'BY') return false;
   const isTyped = word !== '' && after?.kind === 'value' && /^[A-Z]*['$]/iu.test(after.text);
   return !isTyped && !['=>', ':='].some((text) => isSymbol(after, text));
 }
