@@ -75,7 +75,10 @@ export const LIMITS = {
     without: ['mariadb', '1.1.1'],
     reason: 'onConflict is of TypeORM 0.3, for PostgreSQL and SQLite',
   },
-  'an upsert that sets parameters': { without: ['1.1.1'], reason: 'TypeORM 1.x has no orUpdate({ columns })' },
+  'an upsert that sets parameters': {
+    without: ['1.1.1'],
+    reason: 'TypeORM 1.x has no orUpdate({ columns })',
+  },
   'an upsert by the key that it names': {
     without: ['mariadb'],
     reason:
