@@ -25,20 +25,21 @@ export function guardQueryRunners(dataSource: DataSourceInternals, areIndexesMad
     if (runner.query === guarded.query || guardedAlone.has(runner)) return runner;
     if (Object.hasOwn(runner, 'query') || Object.hasOwn(runner, 'stream')) {
       guardedAlone.add(runner);
-      guarded = guardedFrom(runner);
+      guarded = guardedFrom({ query: runner.query.bind(runner), stream: runner.stream.bind(runner) });
     }
     runner.query = guarded.query;
     runner.stream = guarded.stream;
     return runner;
   });
 
-  function guardedFrom({ query, stream }: Guarded): Guarded {
+  /** Looks the methods up when they are called, since tools for tracing put others into the class at any time. */
+  function guardedFrom(plain: Guarded): Guarded {
     return {
       query(this: RunnerInternals, ...args) {
-        return guard(this, args, query);
+        return guard(this, args, (...all) => plain.query.apply(this, all));
       },
       stream(this: RunnerInternals, ...args) {
-        return guard(this, args, stream);
+        return guard(this, args, (...all) => plain.stream.apply(this, all));
       },
     };
   }
@@ -50,7 +51,6 @@ export function guardQueryRunners(dataSource: DataSourceInternals, areIndexesMad
       if (!isError(error)) throw error;
       return Promise.reject(error);
     }
-    if (!areIndexesMade()) return send.apply(runner, args);
-    return withIndexesMade(runner, args, (...made) => send.apply(runner, made));
+    return areIndexesMade() ? withIndexesMade(runner, args, send) : send(...args);
   }
 }

@@ -129,3 +129,17 @@ describe.each<[string, AttachOptions]>([
     }
   }
 });
+
+it('a method that is put into the class of query runners later, as tools for tracing do, is called for each statement', async () => {
+  const runner = shop.dataSource.createQueryRunner();
+  let owner = Object.getPrototypeOf(runner) as object;
+  while (!Object.hasOwn(owner, 'query')) owner = Object.getPrototypeOf(owner) as object;
+  const spy = vi.spyOn(owner as Methods, 'query');
+  try {
+    await shop.dataSource.manager.find(Forwarded);
+    expect(spy).toHaveBeenCalledOnce();
+  } finally {
+    spy.mockRestore();
+    await runner.release();
+  }
+});
