@@ -1,6 +1,6 @@
 /** A field seal over a memory source and a fake clock. */
 import { randomInt } from 'node:crypto';
-import { expect } from 'vitest';
+import { expect, vi } from 'vitest';
 import { cellColumn } from '../../src/cell/column.js';
 import { sealCells } from '../../src/cell/seal.js';
 import { isFieldSealError } from '../../src/errors.js';
@@ -99,4 +99,14 @@ function coded(error: unknown, code: ErrorCode): FieldSealError {
   if (!isFieldSealError(error)) throw new Error(`expected ${code}, got ${String(error)}`);
   expect({ code: error.code, message: error.message }).toMatchObject({ code });
   return error;
+}
+
+/** Runs `work` with a clock that stands, so that a busy machine, which stops processes, makes no slice of it end early. */
+export function atOneInstant<T>(work: () => T): T {
+  const clock = vi.spyOn(performance, 'now').mockReturnValue(performance.now());
+  try {
+    return work();
+  } finally {
+    clock.mockRestore();
+  }
 }
