@@ -48,7 +48,7 @@ export function isOperand(token: Token | undefined): boolean {
 }
 
 /** Words of aggregates and windows, which are columns elsewhere: `OVER (PARTITION BY id ORDER BY id)`. */
-const BEFORE_BY: ReadonlySet<string> = new Set(['ORDER', 'GROUP', 'PARTITION']);
+const BEFORE_BY: ReadonlySet<string> = words('ORDER GROUP PARTITION');
 
 /** Whether the name at this place stands for a column, by what is around it. */
 export function isColumnAt(items: Items, at: number): boolean {
