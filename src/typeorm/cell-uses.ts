@@ -297,10 +297,16 @@ function readGroup(reading: Reading, items: Items, at: number, scope: Scope, pla
     if (name !== 'EXISTS' && !isTested) refuseAny(reading, outputs, place);
   } else if (name === 'COUNT') {
     readCounted(reading, inner, scope, place);
+  } else if (COUNTS_OF_NULL.has(name)) {
+    for (const argument of listOf(inner))
+      if (!isAlone(argument)) readExpression(reading, argument, scope, place);
   } else if (name !== 'COLUMNS' && !(isTested && isAlone(withoutBrackets(inner)))) {
     for (const argument of argumentsOf(name, inner)) readExpression(reading, argument, scope, place);
   }
 }
+
+/** Functions that tell how many of their arguments are NULL, or are not. */
+const COUNTS_OF_NULL: ReadonlySet<string> = new Set(['NUM_NULLS', 'NUM_NONNULLS']);
 
 const isAlone = ([only, ...others]: Items): boolean => only?.kind === 'name' && others.length === 0;
 
