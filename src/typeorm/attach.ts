@@ -28,6 +28,7 @@ import { makeOpener, ON_UNOPENABLE, type OnUnopenable } from './opener.js';
 import { makeBuilders, sealingSelects } from './query-builders.js';
 import { guardQueryRunners } from './query-runners.js';
 import { guardSchema } from './schema-guard.js';
+import { refuseSqlOverCells } from './schema-sql.js';
 import { selfCheck } from './self-check.js';
 import { guardStoredValues } from './stored-values.js';
 import { ColumnTransformer } from './transformer.js';
@@ -59,7 +60,8 @@ export interface AttachOptions {
    * `where('card.pan = :pan')`, `select('MAX(card.pan)')`, `orderBy('LOWER(card.pan)')`, DISTINCT, sub-queries. `false` is for
    * statements that are refused although they are right. What needs no reading is refused either way: where objects, `sum` and
    * its like, an order or a group that is a property. Default true; each different statement is read once, in some
-   * 50 µs.
+   * 50 µs. SQL in entities is read with it, when they are loaded: of views, `@Check`, `@Exclusion`, the `where` of `@Index`,
+   * generated and virtual columns.
    */
   readonly checkRawWhere?: boolean;
   /**
@@ -115,12 +117,14 @@ export function attachFieldSeal<T extends DataSource>(
   }
   let columnsOf: ColumnsOf = () => [];
   const resolve: ColumnsOf = (metadata) => columnsOf(metadata);
+  const bind = (fields: Pick<FieldSealPages, 'column'>): void => {
+    columnsOf = bindColumns(dataSource, fields);
+    if (parsed.checkRawWhere) refuseSqlOverCells(dataSource, columnsOf);
+    addChecks(dataSource, columnsOf);
+  };
   guardSchema(dataSource, resolve, parsed.discardColumns);
   if (seal === 'schema-only') {
-    whenMetadataIsBuilt(dataSource, () => {
-      columnsOf = bindColumns(dataSource, schemaOnly);
-      addChecks(dataSource, columnsOf);
-    });
+    whenMetadataIsBuilt(dataSource, () => bind(schemaOnly));
     return dataSource;
   }
   const { onUnopenable } = parsed;
@@ -150,8 +154,7 @@ export function attachFieldSeal<T extends DataSource>(
   };
 
   whenMetadataIsBuilt(dataSource, () => {
-    columnsOf = bindColumns(dataSource, seal);
-    addChecks(dataSource, columnsOf);
+    bind(seal);
     hasPendingIndexes = dataSource.entityMetadatas.some((metadata) =>
       columnsOf(metadata).some(({ handle }) => handle.hasPendingIndexes),
     );

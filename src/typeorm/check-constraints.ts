@@ -9,6 +9,8 @@ import { checkMetadata } from './internals.js';
 /** The database with the functions of the expression. TypeORM makes no CHECK on MySQL at all. */
 const CHECKING = 'postgres';
 
+type Check = EntityMetadata['checks'][number];
+
 /** Adds the constraints to metadata that was built, for schema sync and migrations; names on the log where there are none. */
 export function addChecks(dataSource: DataSource, columnsOf: ColumnsOf): void {
   const isChecking = dataSource.options.type === CHECKING;
@@ -32,8 +34,15 @@ export function addChecks(dataSource: DataSource, columnsOf: ColumnsOf): void {
 function addCheck(dataSource: DataSource, metadata: EntityMetadata, column: EncryptedColumn): void {
   const expression = checkExpression(dataSource, column);
   const name = dataSource.namingStrategy.checkConstraintName(metadata.tableName, expression);
-  metadata.checks.push(checkMetadata(metadata, name, expression));
+  const check = checkMetadata(metadata, name, expression);
+  own.add(check);
+  metadata.checks.push(check);
 }
+
+const own = new WeakSet<Check>();
+
+/** Whether it was added here; the metadata of a data source that is attached twice, for the schema at first, has it already. */
+export const isOwnCheck = (check: Check): boolean => own.has(check);
 
 /**
  * A cell begins with 0xF5, then a byte, then the fingerprint. CASE, because it alone fixes the order of evaluation:

@@ -19,7 +19,7 @@ import type { ColumnMetadata } from './internals.js';
 import { isMaskMark } from './mask-column.js';
 import { refuseSharedColumns } from './shared-columns.js';
 import { leaveOneIndexEach } from './sibling-indexes.js';
-import { refuseEncryptedView, refuseViewsOfCells } from './views.js';
+import { refuseEncryptedView } from './views.js';
 
 /** One encrypted column of one entity. */
 export interface EncryptedColumn {
@@ -80,7 +80,6 @@ export function bindColumns(dataSource: DataSource, seal: Pick<FieldSealPages, '
   const none: readonly EncryptedColumn[] = [];
   const columnsOf: ColumnsOf = (metadata) => byMetadata.get(metadata) ?? none;
   refuseSharedColumns(dataSource, columnsOf);
-  refuseViewsOfCells(dataSource, columnsOf);
   return columnsOf;
 }
 
@@ -190,12 +189,26 @@ const UNSUITABLE: readonly (readonly [(m: EntityMetadata, c: ColumnMetadata) => 
   [(_, c) => c.isGenerated || c.asExpression !== undefined, 'a generated column'],
   [(_, c) => c.default !== undefined, 'a column with a default of the database'],
   [(_, c) => c.isArray, 'an array column'],
-  [(m, c) => m.indices.some((index) => index.columns.includes(c)), 'an indexed column (use blindIndex)'],
+  [(m, c) => m.indices.some((index) => isOver(index, c)), 'an indexed column (use blindIndex)'],
   [
     (m, c) => m.uniques.some((unique) => unique.columns.includes(c)),
     'a unique column (use blindIndex: { unique: true })',
   ],
 ];
+
+/** An index that TypeORM does not make keeps the names that were given, and no columns. */
+function isOver(
+  { columns, synchronize, givenColumnNames: given, embeddedMetadata, entityMetadata }: Index,
+  column: ColumnMetadata,
+): boolean {
+  if (synchronize || given === undefined) return columns.includes(column);
+  const of = Array.isArray(given) ? given : given(entityMetadata.propertiesMap);
+  const names = Array.isArray(of) ? of.map((name) => String(name).trim()) : Object.keys(of);
+  const before = embeddedMetadata && Array.isArray(given) ? `${embeddedMetadata.propertyPath}.` : '';
+  return names.some((name) => before + name === column.propertyPath);
+}
+
+type Index = EntityMetadata['indices'][number];
 
 function refuseUnsuitable(metadata: EntityMetadata, cell: ColumnMetadata, label: string): void {
   const reason = UNSUITABLE.find(([applies]) => applies(metadata, cell))?.[1];

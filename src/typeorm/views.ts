@@ -22,11 +22,11 @@ export function refuseEncryptedView({ tableType }: EntityMetadata, label: string
 
 /**
  * Reads the SQL of every view, and of the views that it takes its rows from.
+ * @returns The tables and views of the data source.
  * @throws ConfigError `ERR_CONFIG_FIELD` naming the view and the encrypted field whose cells it shows or computes with.
  */
-export function refuseViewsOfCells(dataSource: DataSource, columnsOf: ColumnsOf): void {
+export function refuseViewsOfCells(dataSource: DataSource, columnsOf: ColumnsOf): Pick<SqlTables, 'find'> {
   const views = dataSource.entityMetadatas.filter(({ tableType }) => tableType === 'view');
-  if (views.length === 0) return;
   const tables = new SqlTables(dataSource.entityMetadatas, columnsOf);
   const tokensOf = tokenizer(familyOf(dataSource));
   const known = new Map<EntityMetadata, readonly Output[]>();
@@ -54,15 +54,21 @@ export function refuseViewsOfCells(dataSource: DataSource, columnsOf: ColumnsOf)
       if (shown?.cell) throw shows(`${view.name}.${propertyPath}`, shown.cell);
     }
   }
+  return { find };
 }
 
 /** As TypeORM makes it when it creates the view. */
 function sqlOf(dataSource: DataSource, { expression }: EntityMetadata): string {
-  if (typeof expression !== 'function') return expression ?? '';
+  return typeof expression === 'function'
+    ? textOf(() => expression(dataSource).getQuery())
+    : (expression ?? '');
+}
+
+/** TypeORM calls what makes SQL when it needs that, so it may fail now for what is there later: nothing is known of such SQL. */
+export function textOf(make: () => string): string {
   try {
-    return expression(dataSource).getQuery();
+    return make();
   } catch {
-    // TypeORM calls it in migrations only, so it may need what is not there now: nothing is known of such a view.
     return '';
   }
 }
@@ -74,12 +80,15 @@ const shows = (property: string, { label, metadata }: EncryptedColumn): ConfigEr
       `finds nothing by. Leave it out of the entity. ${openingRaw(metadata.name)}`,
   );
 
-const computes = ({ name }: EntityMetadata, { label, metadata }: EncryptedColumn): ConfigError =>
+const computes = ({ name }: EntityMetadata, column: EncryptedColumn): ConfigError =>
   new ConfigError(
     'ERR_CONFIG_FIELD',
-    `${name}: expected a view that leaves cells as they are, got SQL that computes with those of ${label} or compares them; ` +
-      `cells have no order and no equality. COUNT and IS NULL work. ${openingRaw(metadata.name)}`,
+    `${name}: expected a view ${leavingCells(column)} COUNT and IS NULL work. ${openingRaw(column.metadata.name)}`,
   );
+
+export const leavingCells = ({ label }: EncryptedColumn): string =>
+  `that leaves cells as they are, got SQL that computes with those of ${label}, compares or copies them; cells have no order ` +
+  'and no equality.';
 
 const openingRaw = (entity: string): string =>
   'To read it, select from the view as raw rows and open those: ' +
