@@ -78,11 +78,11 @@ const LEASES: Readonly<Record<Delivery, (parts: OpenPageParts) => LeaseOfGroup>>
 function leaseAll(parts: OpenPageParts, groups: readonly Group[]): Ready<readonly LeasedOrRefused[]> {
   const keys = new Array<Ready<LeasedOrRefused>>(groups.length);
   const leaseOf = leasesOfPage(parts);
-  const isCarried = ({ byteOne }: Group): boolean => byteOne.delivery !== 'pool';
+  const carried: [i: number, group: Group][] = [];
   groups.forEach((group, i) => {
-    if (!isCarried(group)) keys[i] = leaseOf(group);
+    if (group.byteOne.delivery === 'pool') keys[i] = leaseOf(group);
+    else carried.push([i, group]);
   });
-  const carried = [...groups.entries()].filter(([, group]) => isCarried(group));
   const asked = eachInSlices(carried, ([i, group]) => {
     const key = (keys[i] = leaseOf(group));
     // All are waited for together when the last was asked for; until then nobody hears of one that fails.
@@ -134,7 +134,11 @@ function openLeased(
 }
 
 function piecesOf(groups: readonly Group[], keys: readonly LeasedOrRefused[]): readonly Piece[] {
-  return groups.flatMap((group, i) => splitGroup(group).map((piece) => ({ group: piece, key: keys[i]! })));
+  const pieces: Piece[] = [];
+  groups.forEach((whole, i) => {
+    for (const group of splitGroup(whole)) pieces.push({ group, key: keys[i]! });
+  });
+  return pieces;
 }
 
 function openPiece({ group, key }: Piece): void {

@@ -7,6 +7,12 @@ import type { Ready } from './ready.js';
 /** How long such work goes on in one turn, in ms. A job that has begun is finished, and none takes more than a few. */
 const SLICE_MS = 8;
 
+/**
+ * How much work is not worth a turn of its own, in ms. Waking the event loop costs a page of one row more than opening it, so
+ * what many such pages take is added up before it counts.
+ */
+const NOTICED_MS = 1;
+
 const waiting: (() => void)[] = [];
 let spentMs = 0;
 let isTurning = false;
@@ -25,6 +31,7 @@ export function inSlices<T>(job: () => T): Ready<T> {
  * done: short work need not wait for long work.
  */
 export function eachInSlices<Item>(items: readonly Item[], task: (item: Item) => void): Ready<void> {
+  if (items.length === 0) return undefined;
   const done = timed(() => firstSlice(items, task));
   return done === items.length ? undefined : theRest(items.slice(done), task);
 }
@@ -50,7 +57,7 @@ function timed<T>(job: () => T): T {
     return job();
   } finally {
     spentMs += performance.now() - began;
-    if (!isTurning) {
+    if (!isTurning && spentMs >= NOTICED_MS) {
       isTurning = true;
       setImmediate(nextTurn);
     }
