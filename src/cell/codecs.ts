@@ -1,5 +1,5 @@
 /** How values become bytes: a table of the seven types. The type is part of the context, never of the bytes. */
-import { isDate, isUint8Array } from 'node:util/types';
+import { isDate, isNumberObject, isUint8Array } from 'node:util/types';
 import { ConfigError, SealError } from '../errors.js';
 import { isWellFormed } from './well-formed.js';
 
@@ -97,8 +97,7 @@ const MAX_DEPTH = 1_000;
 const jsonCodec: Codec = {
   encode: stringify,
   canonical(value, where) {
-    const sorted = sortKeys(JSON.parse(stringify(value, where)), where, MAX_DEPTH);
-    return stringify(sorted, where);
+    return JSON.stringify(sortKeys(JSON.parse(stringify(value, where)), where, MAX_DEPTH));
   },
   decode(source, start, end) {
     const text = decodeText(source, start, end);
@@ -178,16 +177,47 @@ function decodeText(source: Buffer, start: number, end: number): string | undefi
 
 function stringify(value: unknown, where: string): string {
   let text: unknown;
+  let lost: Lost | undefined;
   try {
     text = JSON.stringify(value);
+    if (typeof text === 'string' && text.includes('null')) lost = lostIn(value);
   } catch {
     // The message of the cause may hold property names or, from a toJSON, anything.
     throw refused(where, 'a value that JSON.stringify takes', `${kindOf(value)} on which it throws`);
   }
   if (typeof text !== 'string') throw wrongType(where, 'a JSON value', value);
+  if (lost !== undefined) throw refused(where, lost.expected, lost.got);
   if (ESCAPED_SURROGATE.test(text))
     throw refused(where, 'well-formed Unicode', 'a string with a lone surrogate');
   return text;
+}
+
+interface Lost {
+  readonly expected: string;
+  readonly got: string;
+}
+
+const LOST_NUMBER: Lost = { expected: 'finite numbers in JSON', got: 'NaN or an infinite one' };
+const LOST_OBJECT: Lost = {
+  expected: 'valid dates in JSON',
+  got: 'an invalid one, or another object whose toJSON gives null',
+};
+
+/** What `JSON.stringify` writes null for, without a word: the value would be gone once it is sealed. */
+function lostIn(value: unknown): Lost | undefined {
+  let lost: Lost | undefined;
+  JSON.stringify(value, function (this: Record<string, unknown>, key, item: unknown) {
+    if (isInfinite(item)) lost = LOST_NUMBER;
+    else if (item === null && this[key] !== null) lost = LOST_OBJECT;
+    return item;
+  });
+  return lost;
+}
+
+function isInfinite(item: unknown): boolean {
+  return typeof item === 'number'
+    ? !Number.isFinite(item)
+    : isNumberObject(item) && !Number.isFinite(Number(item));
 }
 
 function sortKeys(value: unknown, where: string, depth: number): unknown {

@@ -42,6 +42,7 @@ const VALUES: Record<CodecName, readonly unknown[]> = {
     false,
     'text',
     { '\\ud800': 'an escape that was written out' },
+    { null: 'null', rates: [1.5, null], born: null },
   ],
   bytes: [Buffer.alloc(0), Buffer.from('ff00', 'hex'), Buffer.alloc(1000, 7)],
 };
@@ -76,6 +77,10 @@ const REFUSED: readonly (readonly [CodecName, unknown, string])[] = [
   ['json', { s: '\uDFFF' }, 'ERR_SEAL_VALUE'],
   ['json', { s: '\\\uD800' }, 'ERR_SEAL_VALUE'],
   ['json', '\uD800', 'ERR_SEAL_VALUE'],
+  ['json', NaN, 'ERR_SEAL_VALUE'],
+  ['json', { rates: [1, Infinity] }, 'ERR_SEAL_VALUE'],
+  ['json', [new Number(-Infinity)], 'ERR_SEAL_VALUE'],
+  ['json', { born: new Date(NaN), note: null }, 'ERR_SEAL_VALUE'],
   ['bytes', 'text', 'ERR_SEAL_TYPE'],
   ['bytes', new Uint16Array(2), 'ERR_SEAL_TYPE'],
 ];
@@ -189,6 +194,32 @@ describe('codecs', () => {
   ] as const)('refuse verified bytes that are not of type %s', (codec, bytes) => {
     // Nothing in the product seals such bytes; another writer could.
     expect(codecOf(codec, 'w').decode(Buffer.from(bytes), 0, bytes.length)).toBeUndefined();
+  });
+});
+
+test.each([
+  [{ rate: NaN }, 'finite numbers in JSON', 'NaN or an infinite one'],
+  [{ born: new Date(NaN) }, 'valid dates in JSON', 'an invalid one'],
+])(
+  'JSON in which null would stand in the place of %o is refused, and the message says why',
+  (value, expected, got) => {
+    const json = codecOf('json', 'cards.note');
+    for (const seal of [
+      () => json.encode(value, 'cards.note'),
+      () => canonicalBytes('json', value, 'cards.note'),
+    ]) {
+      expect(String(thrownBy(seal))).toContain(`cards.note: expected ${expected}, got ${got}`);
+    }
+  },
+);
+
+test('JSON that is deep and has nulls is sealed, or refused with a code', () => {
+  let value: unknown = null;
+  for (let level = 0; level < 1_000; level++) value = [value];
+  expect(codecOf('json', 'cards.note').encode(value, 'cards.note')).toHaveLength(2_004);
+  for (let level = 0; level < 200_000; level++) value = [value];
+  expect(thrownBy(() => codecOf('json', 'cards.note').encode(value, 'cards.note'))).toMatchObject({
+    code: 'ERR_SEAL_VALUE',
   });
 });
 

@@ -93,11 +93,31 @@ describe('12 values', () => {
     ['flag', 1, 'ERR_SEAL_TYPE'],
     ['born', '2020-01-01', 'ERR_SEAL_TYPE'],
     ['born', new Date(Number.NaN), 'ERR_SEAL_VALUE'],
+    ['extra', { rate: Number.NaN }, 'ERR_SEAL_VALUE'],
+    ['extra', { born: new Date(Number.NaN) }, 'ERR_SEAL_VALUE'],
     ['photo', 'text', 'ERR_SEAL_TYPE'],
   ])('%s refuses %s', async (field, value, code) => {
     const id = nextId++;
     const save = shop.dataSource.manager.save(Object.assign(new EveryType(), { id, [field]: value }));
     await expect(save).rejects.toMatchObject({ code });
+    expect(await shop.raw('every_type', id)).toBeUndefined();
+  });
+
+  it('an update in place to what JSON cannot say is refused, and the row keeps its value', async () => {
+    const { manager } = shop.dataSource;
+    const row = await manager.save(Object.assign(new EveryType(), { id: nextId++, extra: { rate: 1 } }));
+    row.extra.rate = Number.NaN;
+    await expect(manager.save(row)).rejects.toMatchObject({ code: 'ERR_SEAL_VALUE' });
+    const stored = await manager.findOneByOrFail(EveryType, { id: row.id });
+    expect(stored.extra).toEqual({ rate: 1 });
+  });
+
+  it('save() of JSON that is nested 10,000 levels deep ends in TypeORM, and nothing is stored', async () => {
+    const id = nextId++;
+    let extra: unknown = 0;
+    for (let level = 0; level < 10_000; level++) extra = [extra];
+    const save = shop.dataSource.manager.save(Object.assign(new EveryType(), { id, extra }));
+    await expect(save).rejects.toThrow(RangeError);
     expect(await shop.raw('every_type', id)).toBeUndefined();
   });
 });
