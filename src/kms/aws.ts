@@ -71,7 +71,8 @@ class AwsKms implements KekProvider {
     this.#clock = clock;
   }
 
-  async start(purposes: readonly string[], emit: Emit): Promise<void> {
+  async start(purposes: readonly string[], listener: Emit): Promise<void> {
+    const emit = this.#untilClosed(listener);
     const calls = await this.#connect(emit);
     this.#wraps = new AwsWraps(calls, this.#settings.parallelUnwraps);
     await this.#watchKeks(purposes, emit, (isStart) => {
@@ -80,7 +81,8 @@ class AwsKms implements KekProvider {
     });
   }
 
-  async startWriteOnly(scopes: readonly KeyScope[], emit: Emit): Promise<void> {
+  async startWriteOnly(scopes: readonly KeyScope[], listener: Emit): Promise<void> {
+    const emit = this.#untilClosed(listener);
     const calls = await this.#connect(emit);
     const byPurpose = new Map(scopes.map((scope) => [scope.purpose, scope]));
     await this.#watchKeks(
@@ -90,7 +92,8 @@ class AwsKms implements KekProvider {
     );
   }
 
-  async startReadOnly(purposes: readonly string[], emit: Emit): Promise<void> {
+  async startReadOnly(purposes: readonly string[], listener: Emit): Promise<void> {
+    const emit = this.#untilClosed(listener);
     const calls = await this.#connect(emit);
     this.#wraps = new AwsWraps(calls, this.#settings.parallelUnwraps);
     await this.#watchKeks(purposes, emit, (isStart) => {
@@ -170,7 +173,14 @@ class AwsKms implements KekProvider {
     return Promise.resolve();
   }
 
-  async #connect(emit: (event: FieldSealEvent) => void): Promise<AwsCalls> {
+  /** Calls that the close ends fail, and that is no news of a KEK. */
+  #untilClosed(emit: Emit): Emit {
+    return (event) => {
+      if (!this.#closed) emit(event);
+    };
+  }
+
+  async #connect(emit: Emit): Promise<AwsCalls> {
     const sdk = await loadAwsSdk();
     if (this.#closed) throw closed();
     this.#calls = new AwsCalls(this.#settings, sdk, emit);
@@ -180,14 +190,14 @@ class AwsKms implements KekProvider {
   /** Looks at the KEKs of all purposes, now and again later. `resolver` makes one look, at which each KEK is asked once. */
   async #watchKeks(purposes: readonly string[], emit: Emit, resolver: Resolver): Promise<void> {
     await this.#lookAt(purposes, resolver(true));
+    if (this.#closed) throw closed();
     this.#watch = new KekWatch(this.#clock, async () => {
       const resolve = resolver(false);
       try {
         await this.#lookAt(purposes, resolve);
       } catch (error) {
         // What was known stays in use; every wrap goes by what its own KEK answers.
-        if (isFieldSealError(error) && !this.#closed)
-          emit({ type: 'alarm', code: error.code, message: error.message });
+        if (isFieldSealError(error)) emit({ type: 'alarm', code: error.code, message: error.message });
       }
       return this.#haveAllAnswered();
     });

@@ -135,6 +135,48 @@ describe('a second KEK that does not answer', () => {
   });
 });
 
+describe('a close while a KEK is asked', () => {
+  /** The first KEK answers, and the second one is never heard of. */
+  async function halfSilent() {
+    const kms = await emulator({ createKeys: CARD_KEKS });
+    const clock = new FakeClock();
+    const events: FieldSealEvent[] = [];
+    const aws = awsKms(optionsFor(kms), clock);
+    const hang = (): void => {
+      kms.faults.inject('*', 'hang', { keyArn: kms.aliases()['alias/card-b']! });
+    };
+    const start = () => aws.start([PURPOSE], (event) => events.push(event));
+    return { kms, clock, events, aws, hang, start };
+  }
+
+  it('ends the start, raises no alarm and leaves no timer', async () => {
+    const { kms, clock, events, aws, hang, start } = await halfSilent();
+    hang();
+    const started = start();
+    await vi.waitFor(() => {
+      expect(kms.audit()).toHaveLength(2);
+    });
+    await aws.close();
+    await failure('ERR_KMS_UNAVAILABLE', started);
+    expect(events).toEqual([]);
+    expect(clock.armed).toBe(0);
+  });
+
+  it('ends a later look, raises no alarm and leaves no timer', async () => {
+    const { kms, clock, events, aws, hang, start } = await halfSilent();
+    await start();
+    hang();
+    await clock.advance(DAY_MS);
+    await vi.waitFor(() => {
+      expect(kms.audit()).toHaveLength(4);
+    });
+    await aws.close();
+    await clock.advance(DAY_MS);
+    expect(events).toEqual([]);
+    expect(clock.armed).toBe(0);
+  });
+});
+
 describe('a KEK that will go', () => {
   it.each([
     ['pending deletion', 'PendingDeletion'],
