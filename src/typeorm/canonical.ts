@@ -1,6 +1,6 @@
 /** Values as strings that are equal exactly when the values are, for the dirty check. Never stored, never shown. */
 import { isDate, isUint8Array } from 'node:util/types';
-import type { CodecName } from '../cell/codecs.js';
+import { type CodecName, knownCodec } from '../cell/codecs.js';
 import { cellOf, type Sealed } from './sealed.js';
 
 type Canonical = (value: never) => string;
@@ -11,7 +11,7 @@ const CANONICAL: Readonly<Record<CodecName, Canonical>> = {
   bigint: (value: bigint) => String(value),
   boolean: (value: boolean) => String(value),
   date: (value: Date) => String(Date.prototype.getTime.call(value)),
-  json: (value: unknown) => JSON.stringify(sorted(value)),
+  json: (value: unknown) => knownCodec('json').canonical!(value, 'dirty check') as string,
   bytes: (value: Uint8Array) =>
     Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('latin1'),
 };
@@ -34,7 +34,7 @@ export function canonicalOf(codec: CodecName, value: unknown): string {
   try {
     return `${codec} ${CANONICAL[codec](value as never)}`;
   } catch {
-    // JSON that cannot be written (a cycle, a bigint).
+    // JSON that cannot be written (a cycle, a bigint, NaN), or is too deep to be compared.
     return `stranger ${++strangers}`;
   }
 }
@@ -43,12 +43,4 @@ export function canonicalOf(codec: CodecName, value: unknown): string {
 export function canonicalOfSealed(sealed: Sealed): string {
   const cell = cellOf(sealed);
   return cell ? `sealed ${Buffer.from(cell).toString('latin1')}` : `stranger ${++strangers}`;
-}
-
-/** The same JSON value with the keys of every object in order. */
-function sorted(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(sorted);
-  if (typeof value !== 'object' || value === null || 'toJSON' in value) return value;
-  const entries = Object.entries(value).map(([key, member]) => [key, sorted(member)] as const);
-  return Object.fromEntries(entries.sort(([a], [b]) => (a < b ? -1 : 1)));
 }

@@ -103,14 +103,23 @@ describe('12 values', () => {
     expect(await shop.raw('every_type', id)).toBeUndefined();
   });
 
-  it('an update in place to what JSON cannot say is refused, and the row keeps its value', async () => {
-    const { manager } = shop.dataSource;
-    const row = await manager.save(Object.assign(new EveryType(), { id: nextId++, extra: { rate: 1 } }));
-    row.extra.rate = Number.NaN;
-    await expect(manager.save(row)).rejects.toMatchObject({ code: 'ERR_SEAL_VALUE' });
-    const stored = await manager.findOneByOrFail(EveryType, { id: row.id });
-    expect(stored.extra).toEqual({ rate: 1 });
-  });
+  it.each([
+    [1, Number.NaN],
+    [null, Number.NaN],
+    [null, new Date(Number.NaN)],
+  ])(
+    'an update in place from %s in JSON to %s is refused, and the row keeps its value',
+    async (before, after) => {
+      const { manager } = shop.dataSource;
+      const row = await manager.save(
+        Object.assign(new EveryType(), { id: nextId++, extra: { rate: before } }),
+      );
+      row.extra.rate = after;
+      await expect(manager.save(row)).rejects.toMatchObject({ code: 'ERR_SEAL_VALUE' });
+      const stored = await manager.findOneByOrFail(EveryType, { id: row.id });
+      expect(stored.extra).toEqual({ rate: before });
+    },
+  );
 
   it('save() of JSON that is nested 10,000 levels deep ends in TypeORM, and nothing is stored', async () => {
     const id = nextId++;
