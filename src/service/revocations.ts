@@ -4,7 +4,7 @@ import type { FieldSealEvent } from '../keys/events.js';
 import type { ChannelState, KeyStore, SourceContext } from '../keys/ports.js';
 import { stateOpens } from '../keys/states.js';
 import { nameOf, type ScopeDesk } from './scope-desk.js';
-import type { ScopeLedger } from './scope-ledger.js';
+import { alarmRefused, type ScopeLedger } from './scope-ledger.js';
 
 /** Until states that could not be looked up are looked up again, ms. Keys live on at most for `openCache` meanwhile. */
 const RETRY_MS = 5_000;
@@ -35,7 +35,7 @@ export async function watchRevocations(
     while (isAsked && !closed) {
       isAsked = false;
       const fingerprints = [...named];
-      done = await revokeWhatMayNotBeHeld(context, scopes, fingerprints);
+      done = await revokeWhatMayNotBeHeld(context, scopes, fingerprints, () => closed);
       if (done) for (const fingerprint of fingerprints) named.delete(fingerprint);
     }
     looking = false;
@@ -81,6 +81,7 @@ async function revokeWhatMayNotBeHeld(
   context: SourceContext,
   scopes: OpenScopes,
   named: readonly string[],
+  isClosed: () => boolean,
 ): Promise<boolean> {
   let done = true;
   for (const { desk, ledger } of scopes) {
@@ -93,6 +94,7 @@ async function revokeWhatMayNotBeHeld(
         (reader) => reader.find(desk.scope, wanted),
         wanted,
       );
+      alarmRefused(desk, { refused });
       // What is held of this purpose must be here; what somebody named may belong to another one.
       const isHere = (fingerprint: string) => keys.has(fingerprint) || refused.has(fingerprint);
       const lost = wanted
@@ -100,6 +102,8 @@ async function revokeWhatMayNotBeHeld(
         .filter((fingerprint) => !mayOpen(keys.get(fingerprint)?.state));
       if (lost.length > 0) context.revoke(lost);
     } catch (error) {
+      // The close takes the ledger and the connections away, and the keys with them.
+      if (isClosed()) return true;
       done = false;
       const reason = isFieldSealError(error) ? error.message : 'The key store failed in an unknown way.';
       const message = `${nameOf(desk.scope)}: messages about revoked keys may have been lost, and the states of held keys could not be looked up. ${reason}`;

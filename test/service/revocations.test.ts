@@ -86,6 +86,30 @@ describe('revocation', () => {
     expect(clock.timers.size).toBe(0);
   });
 
+  it('says nothing of a look that the close interrupts', async () => {
+    const { store: inner, lose } = interrupted(memoryKeyStore());
+    let interrupt = (): void => undefined;
+    const answer = new Promise<never>((_, reject) => {
+      interrupt = () => {
+        reject(new StoreError('ERR_STORE_CLOSED', 'The key store was closed.'));
+      };
+    });
+    const find = vi.fn(() => answer);
+    const store = overriding(inner, { find });
+    const { source, held, events, clock } = await startSource({ emulator, store });
+    held.push('00000000-0000-8000-8000-000000000000');
+    const before = events.length;
+    lose();
+    await vi.waitFor(() => {
+      expect(find).toHaveBeenCalled();
+    });
+    await source.close();
+    interrupt();
+    await new Promise(setImmediate);
+    expect(events.slice(before)).toEqual([]);
+    expect(clock.timers.size).toBe(0);
+  });
+
   it('needs no channel: a store without one works', async () => {
     const store = memoryKeyStore();
     const { source } = await startSource({ emulator, store: overriding(store, { watch: undefined }) });

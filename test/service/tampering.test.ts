@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { KmsEmulator } from '../../src/kms/emulator/emulator.js';
 import type { KeyRecord, KeyStore, LockedKeyStore } from '../../src/keys/ports.js';
 import {
@@ -73,6 +73,20 @@ describe('a key that is stopped by hand', () => {
       state: 'SUSPENDED',
       revision: data.revision,
     });
+  });
+
+  it('leaves a process that only reads with an alarm that says why', async () => {
+    const reader = await start({ manage: false });
+    reader.held.push(data.fingerprint);
+    await keyStore.database.query(
+      "UPDATE fieldseal.data_keys SET state = 'SUSPENDED' WHERE fingerprint = $1",
+      [data.fingerprint],
+    );
+    await vi.waitFor(() => {
+      expect(reader.revoked).toEqual([data.fingerprint]);
+    });
+    const alarm = { type: 'alarm', code: 'ERR_STORE_ROW_MAC', fingerprint: data.fingerprint };
+    expect(reader.events).toContainEqual(expect.objectContaining(alarm));
   });
 });
 
