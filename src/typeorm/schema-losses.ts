@@ -109,7 +109,7 @@ async function refuseDrop(change: TableChange, stored: TableColumn): Promise<voi
 
 /** New columns of a field beside rows that have nothing to put in. */
 async function refuseEmptyColumns(change: TableChange, field: EncryptedColumn): Promise<void> {
-  const { cell, key, index, isIndexedLater, label } = field;
+  const { cell, label } = field;
   const added = partsOf(field).filter((column) => !isStored(change, column));
   const required = added.find(({ isNullable }) => !isNullable);
   if (required && familyOf(change.dataSource) === 'mysql' && (await hasRows(change))) {
@@ -119,21 +119,37 @@ async function refuseEmptyColumns(change: TableChange, field: EncryptedColumn): 
         `which is none of ${label}. Declare the field nullable until every row has a value. ${GUIDE}.`,
     );
   }
-  const isWithoutKey = added.includes(key);
-  const isWithoutIndex = index !== undefined && added.includes(index) && !isIndexedLater;
   const stored = change.table.columns.find(({ name }) => name === cell.databaseName);
+  const missing = neededBeside(field).find(({ column }) => column && added.includes(column));
   // What stands in a column that is replaced was looked at already, and goes.
-  if (!stored || isReplaced(change, stored, cell) || !(isWithoutKey || isWithoutIndex)) return;
+  if (!stored || isReplaced(change, stored, cell) || !missing?.column) return;
   if (!isCell(await someValue(change, cell.databaseName))) return;
-  if (isWithoutKey)
-    throw cells(change, key.databaseName, `it would stand empty beside the cells of ${label}`, BY_HAND);
-  throw cells(
-    change,
-    index!.databaseName,
-    `it would stand empty beside the cells of ${label}, which no search would find`,
-    'Declare `blindIndex: { later: true }` and run fillBlindIndexes',
-  );
+  const why = `it would stand empty beside the cells of ${label}${missing.without}`;
+  throw cells(change, missing.column.databaseName, why, missing.todo);
 }
+
+interface Needed {
+  readonly column: ColumnMetadata | undefined;
+  /** What comes of it where the column is empty. */
+  readonly without: string;
+  readonly todo: string;
+}
+
+const neededBeside = ({ cell, key, index, mask, isIndexedLater }: EncryptedColumn): readonly Needed[] => [
+  { column: key, without: '', todo: BY_HAND },
+  {
+    column: isIndexedLater ? undefined : index,
+    without: ', which no search would find',
+    todo: 'Declare `blindIndex: { later: true }` and run fillBlindIndexes',
+  },
+  {
+    column: mask,
+    without: ', whose rows would show no mask',
+    todo:
+      'Add it in a migration of your own (queryRunner.addColumn), as one that may be null, then write every value again: ' +
+      `update({ id }, { ${cell.propertyName}: value })`,
+  },
+];
 
 const partsOf = (field: EncryptedColumn): readonly ColumnMetadata[] => [field.cell, ...siblingsOf(field)];
 

@@ -12,7 +12,7 @@ import {
 } from 'typeorm';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { FreshDatabase } from '../database.js';
-import { attachFieldSeal, Encrypted, type AttachOptions } from '../../src/typeorm/index.js';
+import { attachFieldSeal, Encrypted, fillBlindIndexes, type AttachOptions } from '../../src/typeorm/index.js';
 import { databaseName, dialect } from './databases.js';
 import { newRole } from './role.js';
 import { dataSourceOf, openShop, type Shop } from './shop.js';
@@ -57,6 +57,20 @@ const schemaOnly = (
 ): DataSource => attachFieldSeal(dataSourceOf(database.url, entities, options), 'schema-only', attach);
 const attached = (entities: NonNullable<DataSourceOptions['entities']>, attach?: AttachOptions): DataSource =>
   attachFieldSeal(dataSourceOf(database.url, entities, options), shop.seal, attach);
+
+/** A field seal knows one declaration of each field, so another release of the application has one of its own. */
+async function release<T>(
+  entity: new () => object,
+  work: (dataSource: DataSource, seal: Shop['seal']) => Promise<T>,
+): Promise<T> {
+  const other = await openShop({ beside: shop, entities: [] });
+  try {
+    const dataSource = attachFieldSeal(dataSourceOf(database.url, [entity]), other.seal);
+    return await over(dataSource, () => work(dataSource, other.seal));
+  } finally {
+    await other.close();
+  }
+}
 
 /** A table as an older release has made it, with rows. */
 const older = (entity: new () => object, ...rows: object[]): Promise<void> =>
@@ -363,6 +377,104 @@ describe('cells', () => {
       refusal('ERR_CONFIG_CELL_COLUMN', 'unsearched\\.pan_bidx', 'later: true'),
     );
     expect((await changes(SearchedLater)).join()).toContain('pan_bidx');
+  });
+
+  describe('of a table with rows', () => {
+    @Entity('unmasked')
+    class Unmasked {
+      @PrimaryColumn('int') id!: number;
+      @Encrypted({ purpose: 'card-number', nullable: true }) pan!: string | null;
+    }
+    @Entity('unmasked')
+    class Masked {
+      @PrimaryColumn('int') id!: number;
+      @Encrypted({ purpose: 'card-number', nullable: true, mask: 'last4' }) pan!: string | null;
+      readonly panMask?: string | null;
+    }
+    const refusedMask = refusal(
+      'ERR_CONFIG_CELL_COLUMN',
+      'unmasked\\.pan_mask',
+      'Masked\\.pan',
+      'addColumn',
+      'update',
+    );
+    const find = ({ manager }: DataSource): Promise<Masked[]> => manager.find(Masked, { order: { id: 1 } });
+
+    it('are not left without their mask, which every row would show as null', async () => {
+      await older(Unmasked, { id: 1, pan: null }, { id: 2, pan: PAN });
+      for (const change of [log, synchronize])
+        await over(schemaOnly([Masked]), async (dataSource) => {
+          await expect(change(dataSource)).rejects.toMatchObject(refusedMask);
+        });
+      await over(attached([Unmasked]), async ({ manager }) => {
+        expect(await manager.findOneBy(Unmasked, { id: 2 })).toEqual({ id: 2, pan: PAN });
+      });
+    });
+
+    it('have their mask where the column is added by hand and their values are written again', async () => {
+      await older(Unmasked, { id: 1, pan: null }, { id: 2, pan: PAN });
+      await database.query('ALTER TABLE unmasked ADD COLUMN pan_mask varchar(32)');
+      expect(await changes(Masked)).toEqual([]);
+      await release(Masked, async (dataSource) => {
+        for (const { id, pan } of await find(dataSource))
+          await dataSource.manager.update(Masked, { id }, { pan });
+        expect(await find(dataSource)).toEqual([
+          { id: 1, pan: null, panMask: null },
+          { id: 2, pan: PAN, panMask: '1111' },
+        ]);
+      });
+    });
+
+    it('get a mask where none of them has a value', async () => {
+      await older(Unmasked, { id: 1, pan: null });
+      expect((await changes(Masked)).join()).toContain('pan_mask');
+    });
+
+    it('stay without their mask when it is declared no more', async () => {
+      await release(Masked, async (dataSource) => {
+        await dataSource.synchronize();
+        await dataSource.manager.insert(Masked, { id: 1, pan: PAN });
+      });
+      await over(attached([Unmasked]), async (dataSource) => {
+        await dataSource.synchronize();
+        expect(await log(dataSource)).toEqual([]);
+        expect(await dataSource.manager.find(Unmasked)).toEqual([{ id: 1, pan: PAN }]);
+      });
+      const [row] = await database.query('SELECT * FROM unmasked');
+      expect(Object.keys(row!).sort()).toEqual(['id', 'pan', 'pan_key']);
+    });
+  });
+
+  it('stay without their blind index when it is declared no more, and have it again when it is made later', async () => {
+    @Entity('cards')
+    class Unsearched {
+      @PrimaryColumn('int') id!: number;
+      @Encrypted({ purpose: 'card-number', nullable: true }) pan!: string | null;
+    }
+    @Entity('cards')
+    class SearchedLater {
+      @PrimaryColumn('int') id!: number;
+      @Encrypted({ purpose: 'card-number', nullable: true, blindIndex: { later: true } }) pan!: string | null;
+    }
+    await release(Unsearched, async (dataSource) => {
+      await dataSource.synchronize();
+      expect(await log(dataSource)).toEqual([]);
+      expect(await dataSource.manager.find(Unsearched)).toEqual([{ id: 1, pan: PAN }]);
+      await expect(dataSource.manager.findBy(Unsearched, { pan: PAN })).rejects.toMatchObject({
+        code: 'ERR_QUERY_NO_BLIND_INDEX',
+      });
+    });
+    await expect(changes(Card)).rejects.toMatchObject(
+      refusal('ERR_CONFIG_CELL_COLUMN', 'cards\\.pan_bidx', 'later: true'),
+    );
+    await release(SearchedLater, async (dataSource, seal) => {
+      await dataSource.synchronize();
+      expect(await fillBlindIndexes(dataSource, seal)).toMatchObject({ filled: 1 });
+    });
+    expect(await changes(Card)).toEqual([]);
+    await over(attached([Card]), async ({ manager }) => {
+      expect(await manager.findBy(Card, { pan: PAN })).toEqual([{ id: 1, pan: PAN }]);
+    });
   });
 
   if (databaseName !== 'sqljs')
