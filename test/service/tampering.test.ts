@@ -45,6 +45,15 @@ afterAll(async () => {
   await emulator.close();
 });
 
+it('rows that were changed are alarms also where no key is left and none can be made', async () => {
+  const { source, events } = await start();
+  await keyStore.database.query("UPDATE fieldseal.data_keys SET cells = cells + 1 WHERE kind = 'data'");
+  emulator.faults.inject('GenerateDataKey', 'close');
+  await expect(source.handOut(SCOPE.purpose, [])).rejects.toEqual(hasCode('ERR_KMS_UNAVAILABLE'));
+  emulator.faults.clear();
+  expect(alarmsOf({ events })).toContain('ERR_STORE_ROW_MAC');
+});
+
 describe('a key that is stopped by hand', () => {
   it('stays stopped when a hand-out that has read it counts what it has sealed', async () => {
     const store = keyStore.store();

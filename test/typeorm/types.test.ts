@@ -114,7 +114,7 @@ describe('12 values', () => {
       const row = await manager.save(
         Object.assign(new EveryType(), { id: nextId++, extra: { rate: before } }),
       );
-      row.extra.rate = after;
+      Object.assign(row.extra, { rate: after });
       await expect(manager.save(row)).rejects.toMatchObject({ code: 'ERR_SEAL_VALUE' });
       const stored = await manager.findOneByOrFail(EveryType, { id: row.id });
       expect(stored.extra).toEqual({ rate: before });
