@@ -14,13 +14,10 @@ const settings = {
   env: { AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true', TZ: 'UTC' },
   testTimeout: 30_000,
   hookTimeout: 60_000,
+  // The files of a worker share their modules: loading TypeORM and the library takes most files longer than their tests. So a
+  // file puts back what it changes in them.
+  isolate: false,
 };
-
-/**
- * Files of a project that runs tests once more share their modules, and most of their time is saved: loading TypeORM and the
- * library takes a file longer than its tests. That each file works by itself is shown by the project `default`.
- */
-const onceMore = { ...settings, isolate: false };
 
 /** The tests of the TypeORM adapter once more, with another TypeORM in its place or another database below it. */
 function adapter(
@@ -35,7 +32,7 @@ function adapter(
       alias: [{ find: /^typeorm$/, replacement: typeorm === '1.1.1' ? 'typeorm' : `typeorm-${typeorm}` }],
     },
     test: {
-      ...onceMore,
+      ...settings,
       name,
       include: ['test/typeorm/**/*.test.ts'],
       provide: { database, typeorm, pg: 'pg' },
@@ -55,7 +52,7 @@ const oldestPg: TestProjectInlineConfiguration = {
   ...shared,
   resolve: { alias: [{ find: /^pg$/, replacement: 'pg-8.11.0' }] },
   test: {
-    ...onceMore,
+    ...settings,
     name: 'pg-8.11.0',
     include: [
       'test/store/**/*.test.ts',
@@ -100,7 +97,7 @@ const oldestSdk: TestProjectInlineConfiguration = {
     ],
   },
   test: {
-    ...onceMore,
+    ...settings,
     name: 'oldest-aws-sdk',
     include: [
       'test/kms/{sdk-version,aws,aws-{bodies,envelopes,failures,macs,write-only},unreachable-keks}.test.ts',

@@ -128,9 +128,11 @@ beforeAll(async () => {
   await manager.insert(Badge, { branch, text: 'badge' });
   await manager.insert(Counted, { id: 1, text: 'counted', branch });
 });
-afterAll(() => shop.close());
-
 const hydrate = vi.spyOn(RowEntities.prototype, 'hydrate');
+afterAll(() => {
+  hydrate.mockRestore();
+  return shop.close();
+});
 beforeEach(() => {
   hydrate.mockClear();
 });

@@ -103,7 +103,7 @@ describe('12 values', () => {
     expect(await shop.raw('every_type', id)).toBeUndefined();
   });
 
-  it.each([
+  it.each<[before: unknown, after: unknown]>([
     [1, Number.NaN],
     [null, Number.NaN],
     [null, new Date(Number.NaN)],
