@@ -33,6 +33,7 @@ import { selfCheck } from './self-check.js';
 import { guardStoredValues } from './stored-values.js';
 import { ColumnTransformer } from './transformer.js';
 import { refuseUnknownParents } from './unknown-parents.js';
+import { refuseViewsOfCells } from './views.js';
 
 export interface AttachOptions {
   /**
@@ -60,8 +61,8 @@ export interface AttachOptions {
    * `where('card.pan = :pan')`, `select('MAX(card.pan)')`, `orderBy('LOWER(card.pan)')`, DISTINCT, sub-queries. `false` is for
    * statements that are refused although they are right. What needs no reading is refused either way: where objects, `sum` and
    * its like, an order or a group that is a property. Default true; each different statement is read once, in some
-   * 50 µs. SQL in entities is read with it, when they are loaded: of views, `@Check`, `@Exclusion`, the `where` of `@Index`,
-   * generated and virtual columns.
+   * 50 µs. SQL in entities is read with it, when they are loaded: `@Check`, `@Exclusion`, the `where` of `@Index`, generated
+   * and virtual columns. Views are read either way.
    */
   readonly checkRawWhere?: boolean;
   /**
@@ -119,7 +120,8 @@ export function attachFieldSeal<T extends DataSource>(
   const resolve: ColumnsOf = (metadata) => columnsOf(metadata);
   const bind = (fields: Pick<FieldSealPages, 'column'>): void => {
     columnsOf = bindColumns(dataSource, fields);
-    if (parsed.checkRawWhere) refuseSqlOverCells(dataSource, columnsOf);
+    const tables = refuseViewsOfCells(dataSource, columnsOf);
+    if (parsed.checkRawWhere) refuseSqlOverCells(dataSource, tables);
     addChecks(dataSource, columnsOf);
   };
   guardSchema(dataSource, resolve, parsed.discardColumns);

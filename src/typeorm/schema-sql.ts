@@ -1,5 +1,5 @@
 /**
- * SQL that entities hold: views, checks, exclusions, conditions of indexes, generated and virtual columns. The database takes
+ * SQL that entities hold: checks, exclusions, conditions of indexes, generated and virtual columns. The database takes
  * it without a word, and over cells it is true, or false, whatever their values are.
  */
 import type { DataSource, EntityMetadata } from 'typeorm';
@@ -7,13 +7,16 @@ import { ConfigError } from '../errors.js';
 import { readStatement } from './cell-uses.js';
 import { isOwnCheck } from './check-constraints.js';
 import { familyOf, type Family } from './column-types.js';
-import type { ColumnsOf, EncryptedColumn } from './encrypted-column.js';
+import type { EncryptedColumn } from './encrypted-column.js';
+import type { SqlTables } from './sql-tables.js';
 import { tokenizer } from './sql-tokens.js';
-import { leavingCells, refuseViewsOfCells, textOf } from './views.js';
+import { leavingCells, textOf } from './views.js';
 
-/** @throws ConfigError `ERR_CONFIG_FIELD` naming the place of the SQL and the encrypted field. */
-export function refuseSqlOverCells(dataSource: DataSource, columnsOf: ColumnsOf): void {
-  const tables = refuseViewsOfCells(dataSource, columnsOf);
+/**
+ * @param tables Tables and views of the data source.
+ * @throws ConfigError `ERR_CONFIG_FIELD` naming the place of the SQL and the encrypted field.
+ */
+export function refuseSqlOverCells(dataSource: DataSource, tables: Pick<SqlTables, 'find'>): void {
   const family = familyOf(dataSource);
   const tokensOf = tokenizer(family);
   const alias = dataSource.driver.escape('fieldseal_row');

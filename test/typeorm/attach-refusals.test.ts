@@ -15,7 +15,7 @@ import {
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createFieldSeal, kmsSource } from '../../src/index.js';
 import { awsKms, type AwsKmsOptions } from '../../src/kms/aws.js';
-import { attachFieldSeal, Encrypted, openRaw } from '../../src/typeorm/index.js';
+import { attachFieldSeal, type AttachOptions, Encrypted, openRaw } from '../../src/typeorm/index.js';
 import { newMacKey } from '../kms/mac-key.js';
 import { Card, Customer } from './entities.js';
 import { needs } from './limits.js';
@@ -27,12 +27,16 @@ afterAll(() => shop.close());
 
 type Entities = readonly (new () => object)[];
 
-const attach = (entities: Entities, seal: Shop['seal'] | 'schema-only' = shop.seal): Promise<DataSource> =>
-  attachFieldSeal(dataSourceOf(shop.database.url, [...entities, Card, Customer]), seal).initialize();
+const attach = (
+  entities: Entities,
+  seal: Shop['seal'] | 'schema-only' = shop.seal,
+  options?: AttachOptions,
+): Promise<DataSource> =>
+  attachFieldSeal(dataSourceOf(shop.database.url, [...entities, Card, Customer]), seal, options).initialize();
 
-async function expectRefused(entities: Entities, message: RegExp): Promise<void> {
+async function expectRefused(entities: Entities, message: RegExp, options?: AttachOptions): Promise<void> {
   for (const seal of [shop.seal, 'schema-only'] as const)
-    await expect(attach(entities, seal)).rejects.toMatchObject({
+    await expect(attach(entities, seal, options)).rejects.toMatchObject({
       code: 'ERR_CONFIG_FIELD',
       message: expect.stringMatching(message) as string,
     });
@@ -117,13 +121,15 @@ describe('a view', () => {
     await expectRefused([Inner, Outer], /^Outer\.pan: .*the cell of Card\.pan.*openRaw\(dataSource, Card/u);
   });
 
-  it('cannot compute with cells', async () => {
+  it('cannot compute with cells, even where SQL written by hand is not read', async () => {
     @ViewEntity({ expression: 'SELECT c.id, MAX(c.pan) AS highest FROM cards c GROUP BY c.id' })
     class Computes {
       @ViewColumn() id!: string;
       @ViewColumn() highest!: string;
     }
-    await expectRefused([Computes], /^Computes: .*computes with those of Card\.pan/u);
+    const message = /^Computes: .*computes with those of Card\.pan/u;
+    await expectRefused([Computes], message);
+    await expectRefused([Computes], message, { checkRawWhere: false });
   });
 
   it('cannot show a cell under another name, and by a query builder', async () => {

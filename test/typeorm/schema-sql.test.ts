@@ -409,11 +409,7 @@ describe('is let through:', () => {
 
   it('whatever there is where no text is read', async () => {
     const computes = { onClass: Check('octet_length(pan) < 8192'), onExtra: generated('lower(pan)') };
-    @ViewEntity({ expression: 'SELECT c.id, MAX(c.pan) AS highest FROM cards c GROUP BY c.id' })
-    class Computes {
-      @ViewColumn() id!: string;
-    }
-    await expectTaken([accountWith(computes), Computes, Card, Customer], { checkRawWhere: false });
+    await expectTaken([accountWith(computes)], { checkRawWhere: false });
   });
 
   it("the constraints of the fields' own option, of a data source that was attached for the schema before", async (context) => {
