@@ -45,13 +45,19 @@ function isStream(body: unknown): body is AsyncIterable<Uint8Array> {
 async function collected(stream: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
   // Never of the pool that small buffers of the whole process share.
   let body = Buffer.alloc(0);
-  for await (const chunk of stream) {
-    const longer = Buffer.alloc(body.length + chunk.length);
-    longer.set(body);
-    longer.set(chunk, body.length);
+  try {
+    for await (const chunk of stream) {
+      const longer = Buffer.alloc(body.length + chunk.length);
+      longer.set(body);
+      longer.set(chunk, body.length);
+      body.fill(0);
+      chunk.fill(0);
+      body = longer;
+    }
+    return body;
+  } catch (error) {
+    // A key may have come before the connection broke off.
     body.fill(0);
-    chunk.fill(0);
-    body = longer;
+    throw error;
   }
-  return body;
 }

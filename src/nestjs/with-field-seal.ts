@@ -34,6 +34,7 @@ export function withFieldSeal(
     inject: [FIELD_SEAL, ...inject],
     useFactory: async (seal: FieldSeal, ...injected: unknown[]) => {
       const made = await make(...injected);
+      if (Object(made) !== made) throw noOptions();
       return { ...made, toRetry: onlyIfItHelps(made.toRetry), [carried]: seal };
     },
     dataSourceFactory: async (given) => {
@@ -69,6 +70,13 @@ function optionsMaker(options: TypeOrmModuleAsyncOptions): OptionsMaker {
   throw new ConfigError(
     'ERR_CONFIG_OPTION',
     'withFieldSeal: expected useFactory, useClass or useExisting, as TypeOrmModule.forRootAsync takes them, got none of them.',
+  );
+}
+
+function noOptions(): ConfigError {
+  return new ConfigError(
+    'ERR_CONFIG_OPTION',
+    'withFieldSeal: expected useFactory or createTypeOrmOptions to give the options of a DataSource, got none.',
   );
 }
 

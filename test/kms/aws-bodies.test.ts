@@ -1,14 +1,14 @@
 /** What an answer of the KMS leaves behind: nothing, in no buffer that it went through. */
 import { Readable } from 'node:stream';
 import { GenerateDataKeyCommand, KMSClient } from '@aws-sdk/client-kms';
-import { expect, it } from 'vitest';
+import { expect, it, vi } from 'vitest';
 import { wipeBodies } from '../../src/kms/aws-bodies.js';
 
 const PLAINTEXT = Buffer.alloc(32, 7).toString('base64');
 const ANSWER = JSON.stringify({ KeyId: 'arn:aws:kms:eu-central-1:1:key/a', Plaintext: PLAINTEXT });
 
 /** A client whose answer comes in these pieces, with the body as the SDK gets to see it. */
-function clientOf(chunks: readonly Buffer[], statusCode = 200) {
+function clientOf(chunks: Iterable<Buffer> | AsyncIterable<Buffer>, statusCode = 200) {
   const seen: Uint8Array[] = [];
   const response = { statusCode, headers: {}, body: Readable.from(chunks) as unknown };
   const client = new KMSClient({
@@ -52,4 +52,22 @@ it('is wiped when the SDK cannot read it', async () => {
   await expect(client.send(ask)).rejects.toThrow();
   expect(isWiped(chunk)).toBe(true);
   for (const body of seen) expect(isWiped(body)).toBe(true);
+});
+
+it('is wiped when the connection breaks off in the middle of it', async () => {
+  const kept: Buffer[] = [];
+  const alloc = vi.spyOn(Buffer, 'alloc').mockImplementation((size) => {
+    const made = Buffer.from(new Uint8Array(size).buffer);
+    kept.push(made);
+    return made;
+  });
+  async function* breaking() {
+    yield Buffer.from(ANSWER);
+    await Promise.reject(new Error('broken off'));
+  }
+  const { client } = clientOf(Readable.from(breaking()));
+  await expect(client.send(ask)).rejects.toThrow('broken off');
+  alloc.mockRestore();
+  expect(kept.some(({ length }) => length === ANSWER.length)).toBe(true);
+  expect(kept.every(isWiped)).toBe(true);
 });

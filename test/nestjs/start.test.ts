@@ -254,6 +254,13 @@ it('withFieldSeal refuses options that nothing makes', () => {
   );
 });
 
+it('withFieldSeal refuses a useFactory that gives no options', async () => {
+  for (const nothing of [undefined, null]) {
+    const { useFactory } = withFieldSeal({ useFactory: () => nothing as never });
+    await expect(async () => useFactory!({})).rejects.toMatchObject({ code: 'ERR_CONFIG_OPTION' });
+  }
+});
+
 it('a process whose application failed to start ends by itself', async () => {
   const script = await bundleScript(fileURLToPath(new URL('failing-start.ts', import.meta.url)));
   const { kms, database, keyDatabase } = shop;

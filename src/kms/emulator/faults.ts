@@ -1,5 +1,7 @@
 /** Faults that the emulator plays on demand, per operation and limited in number. */
 import type { ServerResponse } from 'node:http';
+import { oneOf } from '../../keys/options.js';
+import { OPERATIONS } from './operations/table.js';
 
 /** What goes wrong. */
 export type Fault = ExceptionFault | AnswerFault | TransportFault | 'slow';
@@ -21,7 +23,10 @@ export interface FaultOptions {
 }
 
 export interface FaultInjector {
-  /** Plays `fault` on the next calls of `operation` (`'*'`: of all). Earlier faults are used up first. */
+  /**
+   * Plays `fault` on the next calls of `operation` (`'*'`: of all). Earlier faults are used up first.
+   * @throws ConfigError `ERR_CONFIG_OPTION` for an operation or a fault that there is none of.
+   */
   inject(operation: string, fault: Fault, options?: FaultOptions): void;
   /** Forgets all faults. */
   clear(): void;
@@ -78,6 +83,9 @@ const BREAKS = {
   },
 };
 
+const operationRule = oneOf(['*', ...OPERATIONS.keys()]);
+const faultRule = oneOf([EXCEPTIONS, SPOILERS, BREAKS, { slow: true }].flatMap(Object.keys));
+
 interface Planned {
   readonly operation: string;
   readonly fault: Fault;
@@ -99,6 +107,9 @@ export class FaultPlan implements FaultInjector {
   #planned: Planned[] = [];
 
   inject(operation: string, fault: Fault, options: FaultOptions = {}): void {
+    // One that never comes would let a test pass that it was meant for.
+    operationRule(operation, 'faults.inject, operation');
+    faultRule(fault, 'faults.inject, fault');
     const { times = Infinity, delayMs = 1_000, keyArn } = options;
     this.#planned.push({ operation, fault, delayMs, keyArn, left: times });
   }

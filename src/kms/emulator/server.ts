@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { setTimeout as pause } from 'node:timers/promises';
+import { isFieldSealError } from '../../errors.js';
 import type { AuditEntry, AuditLog } from './audit.js';
 import { Call } from './call.js';
 import type { Surroundings } from './call.js';
@@ -150,9 +151,11 @@ function send(
   response.writeHead(status, headers).end(body);
 }
 
-/** Anything unforeseen is told as AWS tells its own mistakes, without details. */
+/** Anything else is told as AWS tells its own mistakes, and without details where nobody has looked through them. */
 function asException(error: unknown): AwsException {
-  return error instanceof AwsException
-    ? error
-    : new AwsException('KMSInternalException', 'An internal error.');
+  if (error instanceof AwsException) return error;
+  return new AwsException(
+    'KMSInternalException',
+    isFieldSealError(error) ? error.message : 'An internal error.',
+  );
 }

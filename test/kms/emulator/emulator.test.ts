@@ -4,6 +4,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, w
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
+  CreateKeyCommand,
   DecryptCommand,
   DeleteAliasCommand,
   DescribeKeyCommand,
@@ -43,6 +44,30 @@ describe('the emulator', () => {
     const port = Number(new URL(kms.endpoint).port);
     const error = await failure('ERR_CONFIG_OPTION', startKmsEmulator({ port }));
     expect(error.message).toContain('EADDRINUSE');
+  });
+
+  it('refuses a fault that would never come, of an operation or a name that there is none of', async () => {
+    const { faults } = await emulator();
+    for (const [operation, fault] of [
+      ['Decript', 'close'],
+      ['Decrypt', 'clothes'],
+      ['Decrypt', 'toString'],
+    ]) {
+      expect(() => {
+        faults.inject(operation!, fault as 'close');
+      }).toThrow(expect.objectContaining({ code: 'ERR_CONFIG_OPTION' }));
+    }
+  });
+
+  it('says in its answer why a change is not in the state file', async () => {
+    const path = folder();
+    const kms = await emulator({ stateFile: join(path, 'state.json'), createKeys: ['alias/a'] });
+    rmSync(path, { recursive: true });
+    const created = client(kms).send(new CreateKeyCommand());
+    await expect(created).rejects.toMatchObject({
+      name: 'KMSInternalException',
+      message: expect.stringMatching(/state\.json could not be written \(ENOENT\)/u) as string,
+    });
   });
 
   it('makes keys for aliases that are missing, and leaves the others', async () => {
