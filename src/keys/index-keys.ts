@@ -19,6 +19,7 @@ export interface IndexKeysOptions {
 export class IndexKeys {
   readonly #options: IndexKeysOptions;
   readonly #keys = new Map<string, readonly IndexKey[]>();
+  readonly #revoked = new Set<string>();
   #closed = false;
 
   constructor(options: IndexKeysOptions) {
@@ -37,7 +38,7 @@ export class IndexKeys {
       keys?.forEach(refuseKey);
     };
     const unwrapped = await answerOf(clock, what, () => load(policy.purpose), wipe);
-    // Without a key store there are none; whoever searches or writes an index is told then.
+    // Without a key store there are none; a field that needs one is refused when it is attached.
     if (unwrapped === undefined) return;
     try {
       this.#keys.set(policy.purpose, this.#admitAll(policy, unwrapped));
@@ -62,13 +63,19 @@ export class IndexKeys {
     return this.#keys.has(purpose);
   }
 
+  /** Those that serve: a revoked one stays where it is to fail, and is held no more. */
   fingerprints(purpose: string): readonly string[] {
-    return (this.#keys.get(purpose) ?? []).map((key) => key.fingerprint);
+    const keys = this.#keys.get(purpose) ?? [];
+    return keys.map((key) => key.fingerprint).filter((fingerprint) => !this.#revoked.has(fingerprint));
   }
 
   /** A revoked index key makes and finds no more index values: both throw `ERR_KEY_CLOSED`. */
   revoke(fingerprints: readonly string[]): void {
-    for (const key of this.#all()) if (fingerprints.includes(key.fingerprint)) key.close();
+    for (const key of this.#all()) {
+      if (!fingerprints.includes(key.fingerprint)) continue;
+      key.close();
+      this.#revoked.add(key.fingerprint);
+    }
   }
 
   close(): void {

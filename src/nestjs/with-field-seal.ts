@@ -15,7 +15,7 @@ import { FIELD_SEAL } from './token.js';
  * @param options As `TypeOrmModule.forRootAsync` takes them; a `dataSourceFactory` of yours makes the DataSource.
  * @param attach As `attachFieldSeal` takes them.
  * @throws ConfigError `ERR_CONFIG_OPTION` without `useFactory`, `useClass` and `useExisting`. Out of the start of the
- *   application comes what `attachFieldSeal` and `initialize()` throw.
+ *   application comes the same where these give no options, and what `attachFieldSeal` and `initialize()` throw.
  * @example
  * TypeOrmModule.forRootAsync(
  *   withFieldSeal({ useFactory: () => ({ type: 'postgres', url, autoLoadEntities: true }) }),

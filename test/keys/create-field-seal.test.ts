@@ -418,8 +418,8 @@ describe('blind indexes', () => {
     expect(inspect(error)).not.toContain('secret');
   });
 
-  it('stop when their key is revoked', async () => {
-    const { seal, source } = await openBench();
+  it('stop when their key is revoked, which is told once', async () => {
+    const { seal, source, events } = await openBench();
     const column = seal.column({
       purpose: PURPOSE,
       entity: 'people',
@@ -427,8 +427,13 @@ describe('blind indexes', () => {
       codec: 'string',
       blindIndex: {},
     });
-    source.revoke(source.context.held(PURPOSE));
+    const held = source.context.held(PURPOSE);
+    source.revoke(held);
     thrown(() => seal.searchIndexes(column, 'ada'), 'ERR_KEY_CLOSED');
+    // Behind a pooler what is held is looked up every 15 seconds.
+    source.revoke(held);
+    expect(events.filter(({ type }) => type === 'key-revoked')).toHaveLength(held.length);
+    expect(source.context.held(PURPOSE)).toEqual([]);
   });
 });
 
