@@ -5,6 +5,9 @@
  */
 import type { KMSClient } from '@aws-sdk/client-kms';
 
+/** Longest answer, bytes: many times what the longest members of any (AWS KMS API Reference) come to. */
+const MAX_BYTES = 65_536;
+
 /** What the SDK's HTTP handler gives; the rest is its own. */
 interface Answered {
   readonly response: { body?: unknown };
@@ -47,6 +50,7 @@ async function collected(stream: AsyncIterable<Uint8Array>): Promise<Uint8Array>
   let body = Buffer.alloc(0);
   try {
     for await (const chunk of stream) {
+      if (body.length + chunk.length > MAX_BYTES) throw tooLong();
       const longer = Buffer.alloc(body.length + chunk.length);
       longer.set(body);
       longer.set(chunk, body.length);
@@ -56,8 +60,13 @@ async function collected(stream: AsyncIterable<Uint8Array>): Promise<Uint8Array>
     }
     return body;
   } catch (error) {
-    // A key may have come before the connection broke off.
+    // A key may have come before.
     body.fill(0);
     throw error;
   }
+}
+
+/** By its name an answer that the KMS does not give. */
+function tooLong(): Error {
+  return Object.assign(new Error(`expected ${MAX_BYTES} bytes at most, got more`), { name: 'AnswerTooLong' });
 }

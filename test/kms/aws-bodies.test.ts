@@ -2,6 +2,7 @@
 import { Readable } from 'node:stream';
 import { GenerateDataKeyCommand, KMSClient } from '@aws-sdk/client-kms';
 import { expect, it, vi } from 'vitest';
+import { describeError, failureOf } from '../../src/kms/aws-failures.js';
 import { wipeBodies } from '../../src/kms/aws-bodies.js';
 
 const PLAINTEXT = Buffer.alloc(32, 7).toString('base64');
@@ -70,4 +71,19 @@ it('is wiped when the connection breaks off in the middle of it', async () => {
   alloc.mockRestore();
   expect(kept.some(({ length }) => length === ANSWER.length)).toBe(true);
   expect(kept.every(isWiped)).toBe(true);
+});
+
+it('is given up where it is longer than any of the KMS, since whatever answers there is not the KMS', async () => {
+  let pieces = 0;
+  async function* endless() {
+    for (; pieces < 1_000; pieces++) yield await Promise.resolve(Buffer.alloc(8_192, 32));
+  }
+  const body = Readable.from(endless());
+  const { client, seen } = clientOf(body);
+  const error: unknown = await client.send(ask).catch((thrown: unknown) => thrown);
+  expect(failureOf(error).code).toBe('ERR_KMS_RESPONSE');
+  expect(describeError(error)).toContain('AnswerTooLong');
+  expect(pieces).toBeLessThan(50);
+  expect(body.destroyed).toBe(true);
+  expect(seen).toEqual([]);
 });
