@@ -6,7 +6,14 @@ import type { PgOwnClient } from './connections.js';
 
 const AGAIN_MS = 500;
 
-type Notify = (channel: string, payload: string, limitMs: number) => Promise<void>;
+/** False where the server is a hot standby, which sends none. */
+export type Notify = (channel: string, payload: string, limitMs: number) => Promise<boolean>;
+
+/** Why a channel is not to be relied on. `expected`: it cannot be otherwise where the process was connected to. */
+export interface Doubt {
+  readonly reason: StoreError;
+  readonly expected: boolean;
+}
 
 interface Awaited {
   readonly word: string;
@@ -30,15 +37,17 @@ export class NotificationProof {
    * sends again while it fails: a connection that broke with the server is replaced then, and says nothing of the channel.
    * @throws what a statement on `client` throws.
    */
-  async failure(client: PgOwnClient, limitMs: number): Promise<StoreError | undefined> {
+  async failure(client: PgOwnClient, limitMs: number): Promise<Doubt | undefined> {
     const end = performance.now() + limitMs;
     const isPooled = await isNotItsBackend(client, limitMs);
     for (;;) {
       const leftMs = Math.max(1, end - performance.now());
       try {
-        return (await this.#comesBack(leftMs)) ? undefined : notBack(limitMs, isPooled);
+        const answer = await this.#comesBack(leftMs);
+        if (answer === 'no sender') return { reason: aheadOfCopy(), expected: true };
+        return answer === 'back' ? undefined : { reason: notBack(limitMs, isPooled), expected: false };
       } catch (error) {
-        if (performance.now() + AGAIN_MS > end) return notSent(error);
+        if (performance.now() + AGAIN_MS > end) return { reason: notSent(error), expected: false };
         await setTimeout(AGAIN_MS, undefined, { ref: false });
       }
     }
@@ -56,7 +65,7 @@ export class NotificationProof {
     this.#awaited?.settle(false);
   }
 
-  async #comesBack(limitMs: number): Promise<boolean> {
+  async #comesBack(limitMs: number): Promise<'back' | 'lost' | 'no sender'> {
     this.giveUp();
     const word = randomBytes(16).toString('hex');
     let timer: NodeJS.Timeout | undefined;
@@ -65,8 +74,8 @@ export class NotificationProof {
       timer = globalThis.setTimeout(settle, limitMs, false).unref();
     });
     try {
-      await this.#notify(this.channel, word, limitMs);
-      return await isBack;
+      if (!(await this.#notify(this.channel, word, limitMs))) return 'no sender';
+      return (await isBack) ? 'back' : 'lost';
     } finally {
       clearTimeout(timer);
       this.#awaited = undefined;
@@ -90,6 +99,14 @@ function notBack(limitMs: number, isPooled: boolean): StoreError {
   return new StoreError(
     'ERR_STORE_UNAVAILABLE',
     `a notification to this process itself did not come back within ${limitMs / 1_000} s: ${cause}; give the channel a direct connection, watch: { connectionString }`,
+  );
+}
+
+/** Even a notification that comes through says what the copy, where states are looked up, may not know yet. */
+function aheadOfCopy(): StoreError {
+  return new StoreError(
+    'ERR_STORE_UNAVAILABLE',
+    'states are looked up at a hot standby, which may not have yet what the channel of the primary tells',
   );
 }
 

@@ -4,7 +4,7 @@ import { StoreError } from '../errors.js';
 import type { ChannelState } from '../keys/ports.js';
 import { isUuid } from './columns.js';
 import { endClient, settlesWithin } from './ending.js';
-import { NotificationProof } from './notification-proof.js';
+import { type Doubt, NotificationProof, type Notify } from './notification-proof.js';
 import { onlyReads, storeError } from './postgres-errors.js';
 import type { Notification, PgOwnClient } from './connections.js';
 
@@ -27,7 +27,7 @@ export interface RevocationWatchOptions {
   /** Repeats an attempt to connect while a start may wait. */
   readonly patiently: <T>(connect: () => Promise<T>) => Promise<T>;
   /** Sends a notification over another connection than the one that listens. */
-  readonly notify: (channel: string, payload: string, limitMs: number) => Promise<void>;
+  readonly notify: Notify;
   readonly pollEveryMs: number;
   readonly listener: Listener;
   readonly onChannel: (state: ChannelState) => void;
@@ -95,7 +95,7 @@ export class RevocationWatch {
       this.#hear(message);
     });
     this.#client = client;
-    let refusal: StoreError | undefined;
+    let refusal: Doubt | undefined;
     try {
       await client.connect();
       refusal = await this.#listen(client);
@@ -111,17 +111,14 @@ export class RevocationWatch {
   }
 
   /** Undefined, or why this server takes no LISTEN: a hot standby does not, until it is promoted. */
-  async #listen(client: PgOwnClient): Promise<StoreError | undefined> {
+  async #listen(client: PgOwnClient): Promise<Doubt | undefined> {
     const sql = `LISTEN "${this.#options.channel}"; LISTEN "${this.#proof.channel}"`;
     try {
       await client.query({ text: sql, query_timeout: PROOF_MS });
       return undefined;
     } catch (error) {
       if (!onlyReads(error)) throw error;
-      return new StoreError(
-        'ERR_STORE_UNAVAILABLE',
-        'a hot standby tells of no revocation; watch: { connectionString } of the primary makes it immediate',
-      );
+      return { reason: tellsNothing(), expected: true };
     }
   }
 
@@ -136,11 +133,11 @@ export class RevocationWatch {
   }
 
   /** Nothing is sent over the listening connection meanwhile: a pooler would hand what it hears to whoever uses it. */
-  async #judge(client: PgOwnClient, refusal: StoreError | undefined): Promise<void> {
+  async #judge(client: PgOwnClient, refusal: Doubt | undefined): Promise<void> {
     const doubt = refusal ?? (await this.#proof.failure(client, PROOF_MS));
     if (this.#client !== client || this.#stopped) return;
     if (doubt === undefined) this.#delivers();
-    else this.#isNotHeard(doubt, refusal !== undefined);
+    else this.#isNotHeard(doubt);
     const untilNext = this.#isSilent ? Math.min(HEARTBEAT_MS, this.#options.pollEveryMs) : HEARTBEAT_MS;
     this.#later(untilNext, () => this.#beat(client));
   }
@@ -155,7 +152,7 @@ export class RevocationWatch {
     this.#options.listener('unknown');
   }
 
-  #isNotHeard(reason: StoreError, expected: boolean): void {
+  #isNotHeard({ reason, expected }: Doubt): void {
     if (this.#isSilent || this.#stopped) return;
     this.#isSilent = true;
     const { pollEveryMs, listener, onChannel } = this.#options;
@@ -174,7 +171,7 @@ export class RevocationWatch {
     void endClient(client);
     this.#patience ??= setTimeout(() => {
       const why = `the connection that listens is lost, and no other one was proven within ${PROOF_MS / 1_000} s`;
-      this.#isNotHeard(new StoreError('ERR_STORE_UNAVAILABLE', why), false);
+      this.#isNotHeard({ reason: new StoreError('ERR_STORE_UNAVAILABLE', why), expected: false });
     }, PROOF_MS).unref();
     this.#connectLater();
   }
@@ -207,4 +204,11 @@ export class RevocationWatch {
     clearTimeout(this.#next);
     if (!this.#stopped) this.#next = setTimeout(() => void task(), delayMs).unref();
   }
+}
+
+function tellsNothing(): StoreError {
+  return new StoreError(
+    'ERR_STORE_UNAVAILABLE',
+    'a hot standby tells of no revocation; with watch: { connectionString } of the primary they are looked up at once as well',
+  );
 }

@@ -189,13 +189,12 @@ class PostgresKeyStore implements KeyStore {
     if (connections > 0) onCutOff(`${connections} of its connections to the database`);
   }
 
-  #notify(channel: string, payload: string, limitMs: number): Promise<void> {
+  #notify(channel: string, payload: string, limitMs: number): Promise<boolean> {
     const what = 'proving that revocations come through';
+    const sql = `SELECT CASE WHEN pg_is_in_recovery() THEN 'copy' ELSE pg_notify($1, $2)::text END AS sent`;
     return this.#connections.use(what, async (client) => {
-      await this.#connections.queryFor(limitMs, client, what, 'SELECT pg_notify($1, $2)::text', [
-        channel,
-        payload,
-      ]);
+      const { rows } = await this.#connections.queryFor(limitMs, client, what, sql, [channel, payload]);
+      return rows[0]?.sent !== 'copy';
     });
   }
 

@@ -7,10 +7,12 @@ import type { Access } from '../../src/keys/ports.js';
 import { localKeks } from '../../src/kms/local/local-keks.js';
 import { createKeyFile } from '../../src/kms/local/create-key-file.js';
 import { keyStoreSource } from '../../src/service/key-store-source.js';
-import { migrateKeyStore, postgresKeyStore } from '../../src/store/postgres.js';
+import { migrateKeyStore, postgresKeyStore, type WatchOptions } from '../../src/store/postgres.js';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
+import { Client } from 'pg';
 import { freshDatabase, type FreshDatabase } from '../database.js';
 import { expectCode } from './expect-code.js';
 
@@ -55,16 +57,21 @@ let urls: { readonly primary: string; readonly standby: string };
 
 function open(
   connectionString: string,
-  options: { readonly manage?: boolean; readonly access?: Access; readonly events?: FieldSealEvent[] },
+  options: {
+    readonly manage?: boolean;
+    readonly access?: Access;
+    readonly events?: FieldSealEvent[];
+    readonly watch?: WatchOptions;
+  },
 ): Promise<FieldSeal> {
-  const { manage, access, events = [] } = options;
+  const { manage, access, events = [], watch } = options;
   return createFieldSeal({
     application: 'shop',
     environment: 'standby',
     purposes: { [PURPOSE]: { pool: { validKeys: 3, handOut: 2, futureKeys: 1 } } },
     ...(access && { access }),
     keys: keyStoreSource({
-      store: postgresKeyStore({ connectionString, watch: { pollEvery: 300 } }),
+      store: postgresKeyStore({ connectionString, watch: { pollEvery: 300, ...watch } }),
       kms: localKeks({ keks: { [PURPOSE]: [kek] } }),
       ...(manage !== undefined && { manage }),
     }),
@@ -108,6 +115,35 @@ test('a process that only reads starts there, also where it would make keys at t
 test('a process that makes keys says that it needs the primary', async () => {
   const { message } = await expectCode(open(urls.standby, {}), 'ERR_STORE_UNAVAILABLE');
   expect(message).toMatch(/hot standby.*primary.*manage: false/u);
+});
+
+test('a process there that listens at the primary is told that it is a standby, without an alarm', async () => {
+  const events: FieldSealEvent[] = [];
+  const watch = { connectionString: urls.primary };
+  const seal = await open(urls.standby, { manage: false, events, watch });
+  onTestFinished(() => seal.close());
+  await expect.poll(() => events, PATIENTLY).toContainEqual(expect.objectContaining(expectedHere));
+  expect(events.filter(({ type }) => type === 'alarm')).toEqual([]);
+});
+
+test('a key that is stopped before the standby has it leaves a process there that listens at the primary', async () => {
+  const events: FieldSealEvent[] = [];
+  const watch = { connectionString: urls.primary };
+  const seal = await open(urls.standby, { manage: false, events, watch });
+  onTestFinished(() => seal.close());
+  const at = new Client({ connectionString: urls.standby });
+  await at.connect();
+  onTestFinished(() => at.end());
+  await at.query('SELECT pg_wal_replay_pause()');
+  const key = seal.seal(PURPOSE, 'cards.pan', 'a value').subarray(2, 18).toString('hex');
+  const [row] = await sql.query(
+    `UPDATE fieldseal.data_keys SET state = 'SUSPENDED' WHERE fingerprint = '${key}' RETURNING fingerprint`,
+  );
+  await setTimeout(1_000); // the notification has come, and the state that it tells of has not
+  await at.query('SELECT pg_wal_replay_resume()');
+  await expect
+    .poll(() => events, PATIENTLY)
+    .toContainEqual(expect.objectContaining({ type: 'key-revoked', fingerprint: row!.fingerprint }));
 });
 
 test('a key that is stopped leaves a process there when its state is looked up', async () => {
