@@ -122,6 +122,11 @@ export interface KekProvider {
   keks(purpose: string): readonly string[];
   /** Configured names of KEKs of the purpose that have not answered yet. Absent where there can be none. */
   missingKeks?(purpose: string): readonly string[];
+  /**
+   * Names, as they stand in wraps, of KEKs that may unwrap and did not answer lately, while others did; none where all are
+   * silent. Who has a choice unwraps under the others. Absent where there can be none.
+   */
+  silentKeks?(purpose: string): readonly string[];
   /** Names of the KEKs that may unwrap: those of `keks` and the retired ones. */
   openKeks(purpose: string): readonly string[];
   /** Makes a root under one KEK. One KMS call, retried where a retry can help. */

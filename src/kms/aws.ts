@@ -110,6 +110,12 @@ class AwsKms implements KekProvider {
     return this.#keksOf(purpose).missing;
   }
 
+  silentKeks(purpose: string): readonly string[] {
+    const { unwrapping, missing } = this.#keksOf(purpose);
+    const silent = [...unwrapping].filter((kek) => missing.includes(kek) || this.#silent.has(kek));
+    return silent.length < unwrapping.size ? silent : [];
+  }
+
   openKeks(purpose: string): readonly string[] {
     return [...this.#keksOf(purpose).unwrapping];
   }
@@ -117,7 +123,7 @@ class AwsKms implements KekProvider {
   async generate(kek: string, context: WrapContext): Promise<GeneratedRoot> {
     const wraps = this.#wrapsOf(context.purpose);
     this.#checkWrapping(kek, context.purpose);
-    return this.#heard(kek, wraps.generate(kek, context));
+    return this.#heard([kek], wraps.generate(kek, context));
   }
 
   unwrap(wraps: readonly Wrap[], context: Omit<WrapContext, 'wrapId'>): Promise<Buffer> {
@@ -127,7 +133,7 @@ class AwsKms implements KekProvider {
   async generateEnvelope(kek: string, scope: KeyScope): Promise<EnvelopeRoot> {
     this.#checkWrapping(kek, scope.purpose);
     const making = generateDataKey(this.#started(), kek, envelopeContext(scope)).then(answerOf);
-    const { root, wrapped } = await this.#heard(kek, making);
+    const { root, wrapped } = await this.#heard([kek], making);
     return { root, kek, wrapped };
   }
 
@@ -140,7 +146,7 @@ class AwsKms implements KekProvider {
   async generatePair(kek: string, context: WrapContext): Promise<GeneratedPair> {
     const wraps = this.#wrapsOf(context.purpose);
     this.#checkWrapping(kek, context.purpose);
-    return this.#heard(kek, wraps.generatePair(kek, context));
+    return this.#heard([kek], wraps.generatePair(kek, context));
   }
 
   unwrapPair(wraps: readonly Wrap[], context: Omit<WrapContext, 'wrapId'>): Promise<Buffer> {
@@ -224,12 +230,12 @@ class AwsKms implements KekProvider {
     return [...this.#keks.values()].every(({ missing }) => missing.length === 0);
   }
 
-  /** Remembers a KEK that did not answer, so that the next key goes under another one. */
-  async #heard<T>(kek: string, answer: Promise<T>): Promise<T> {
+  /** Remembers KEKs that did not answer, so that the next key is put, or looked for, under another one. */
+  async #heard<T>(keks: readonly string[], answer: Promise<T>): Promise<T> {
     try {
       return await answer;
     } catch (error) {
-      if (isFieldSealError(error) && error.retryable) this.#silent.note(kek);
+      if (isFieldSealError(error) && error.retryable) for (const kek of keks) this.#silent.note(kek);
       throw error;
     }
   }
@@ -240,11 +246,9 @@ class AwsKms implements KekProvider {
     size: KeySize,
   ): Promise<Buffer> {
     const wraps = this.#wrapsOf(context.purpose);
-    this.#checkUnwrapping(
-      list.map(({ kek }) => kek),
-      context.purpose,
-    );
-    return wraps.unwrapFirst(list, context, size);
+    const keks = list.map(({ kek }) => kek);
+    this.#checkUnwrapping(keks, context.purpose);
+    return this.#heard(keks, wraps.unwrapFirst(list, context, size));
   }
 
   #started(): AwsCalls {

@@ -3,6 +3,7 @@ import { KeyError, type FieldSealError } from '../errors.js';
 import type { CellKeyKind, HandedOutKey, HandedOutPublicKey, KeyRecord, RandomBelow } from '../keys/ports.js';
 import type { Policy } from '../keys/policy.js';
 import { endOf, isMisdated, reasonToRetire } from './clockwork.js';
+import { isUnderSilentKeks } from './kek-spread.js';
 import { unwrapRoot } from './key-maker.js';
 import { codedError, isPassingTrouble } from './kms-trouble.js';
 import type { Moment } from './moment.js';
@@ -22,12 +23,17 @@ type Choice = (usable: readonly KeyRecord[], desk: ScopeDesk) => readonly KeyRec
  * opens.
  */
 const CHOICES: Readonly<Record<CellKeyKind, Choice>> = {
-  data: (usable, { randomBelow }) => shuffle(usable, randomBelow),
+  data: (usable, { randomBelow, kms }) => {
+    const drawn = shuffle(usable, randomBelow);
+    const last = drawn.filter((key) => isUnderSilentKeks(kms, key));
+    return [...drawn.filter((key) => !last.includes(key)), ...last];
+  },
   pair: (usable) => usable,
 };
 
 /**
- * The keys of this kind that may seal now: data keys in the random order in which they are drawn, pairs as they are.
+ * The keys of this kind that may seal now: data keys in the random order in which they are drawn, those under KEKs that do
+ * not answer last; pairs as they are.
  * @throws KeyError `ERR_POOL_EMPTY` when there is none; StoreError `ERR_STORE_CLOCK` where a clock may be the reason.
  */
 export function chooseKeys(

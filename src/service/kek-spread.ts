@@ -22,6 +22,15 @@ export function configuredKeks(
   return [...kms.keks(purpose), ...(kms.missingKeks?.(purpose) ?? [])];
 }
 
+/** Whether each KEK that could open the key is known not to answer now. */
+export function isUnderSilentKeks(
+  kms: Pick<KekProvider, 'silentKeks'>,
+  { purpose, wraps }: Pick<KeyRecord, 'purpose' | 'wraps'>,
+): boolean {
+  const silent = kms.silentKeks?.(purpose) ?? [];
+  return wraps.every(({ kek }) => silent.includes(kek));
+}
+
 /**
  * Checks the configured KEKs of a purpose: one alone gives a warning, or an error where the policy asks for a spread.
  * @throws ConfigError `ERR_CONFIG_KEK_SPREAD`.

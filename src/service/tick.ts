@@ -1,7 +1,7 @@
 /** One tick of the clockwork under the lock of the scope: performs what `clockwork.ts` says is to be done. */
 import type { FieldSealError } from '../errors.js';
 import { planTasks, type Task } from './clockwork.js';
-import { chooseKeks, kekIdentity, kekOfAllKeys } from './kek-spread.js';
+import { chooseKeks, isUnderSilentKeks, kekIdentity, kekOfAllKeys } from './kek-spread.js';
 import { makeDataKey, makeIndexKey, makePair, proveKey, type MakeAhead } from './key-maker.js';
 import { codedError, isPassingTrouble } from './kms-trouble.js';
 import { settleAll } from '../keys/parallel.js';
@@ -85,9 +85,14 @@ class Tick {
     await this.#rows.move(key.fingerprint, 'DECRYPT', this.#by(why), { retires });
   }
 
+  /** Other processes wait for the lock meanwhile, so a KEK that is known not to answer is not waited for. */
   async #promote(tasks: readonly TaskOf<'promote'>[]): Promise<void> {
-    const proofs = await settleAll(tasks, ({ key }) => proveKey(this.#desk.kms, key));
-    for (const [i, { key, retires }] of tasks.entries()) {
+    const { kms } = this.#desk;
+    const silent = tasks.filter(({ key }) => isUnderSilentKeks(kms, key));
+    for (const { key } of silent) this.#unproven.add(key.fingerprint);
+    const asked = tasks.filter((task) => !silent.includes(task));
+    const proofs = await settleAll(asked, ({ key }) => proveKey(kms, key));
+    for (const [i, { key, retires }] of asked.entries()) {
       const proof = proofs[i]!;
       if (proof.status === 'rejected') {
         this.#unproven.add(key.fingerprint);

@@ -5,7 +5,7 @@ import type { KmsEmulator } from '../../src/kms/emulator/emulator.js';
 import type { PurposeOptions } from '../../src/keys/policy.js';
 import type { KeyStore } from '../../src/keys/ports.js';
 import { memoryKeyStore } from '../../src/store/memory.js';
-import { alarmsOfKeys, hasCode, overriding, SCOPE, startEmulator, startSource } from './fixture.js';
+import { alarmsOf, alarmsOfKeys, hasCode, overriding, SCOPE, startEmulator, startSource } from './fixture.js';
 
 /** So long that a busy machine is not taken for a silent KEK. */
 const timeouts = { connectMs: 5_000, requestMs: 5_000 };
@@ -81,6 +81,46 @@ it('asks a KEK that does not answer no more in the same hand-out', async () => {
   await expect(running.source.handOut(SCOPE.purpose, [])).rejects.toEqual(hasCode('ERR_KMS_UNAVAILABLE'));
   const handOut = 3;
   expect(decrypts(running.source.kmsCalls()) - before).toBeLessThanOrEqual(2 * handOut * ATTEMPTS);
+  await running.source.close();
+});
+
+it('asks nothing of a KEK that has not answered at the start, while keys under the other one will do', async () => {
+  const { store, kek } = await twoKeks({ pool: { validKeys: 6, futureKeys: 6 } });
+  emulator.faults.inject('*', 'close', { keyArn: kek });
+  const before = emulator.audit().length;
+  const running = await startSource({
+    emulator,
+    timeouts,
+    store,
+    // By name the KEK would not be known at all.
+    keks: { [SCOPE.purpose]: Object.values(emulator.aliases()) },
+    // Six places are free, so that FUTURE keys under both KEKs are due.
+    purposes: { [SCOPE.purpose]: { pool: { validKeys: 12, futureKeys: 1 } } },
+  });
+  for (let i = 0; i < 10; i++) expect(await running.source.handOut(SCOPE.purpose, [])).toHaveLength(3);
+  const unanswered = emulator
+    .audit()
+    .slice(before)
+    .filter(({ error }) => error?.startsWith('fault'));
+  expect(unanswered.map(({ event }) => event)).toEqual(Array.from({ length: ATTEMPTS }, () => 'DescribeKey'));
+  expect(alarmsOf(running)).toEqual(['ERR_KMS_UNAVAILABLE']);
+  await running.source.close();
+});
+
+it('asks every KEK again where none of them answered', async () => {
+  const { store, kek } = await twoKeks();
+  const running = await startSource({ emulator, timeouts, store });
+  emulator.faults.inject('*', 'close');
+  await expect(running.source.handOut(SCOPE.purpose, [])).rejects.toEqual(hasCode('ERR_KMS_UNAVAILABLE'));
+  emulator.faults.clear();
+  const before = emulator.audit().length;
+  for (let i = 0; i < 30; i++) await running.source.handOut(SCOPE.purpose, []);
+  expect(
+    emulator
+      .audit()
+      .slice(before)
+      .some(({ keyArn }) => keyArn === kek),
+  ).toBe(true);
   await running.source.close();
 });
 
