@@ -57,6 +57,11 @@ export class Refresh {
     return msSince(this.#refreshed, this.#clock);
   }
 
+  /** How long the one under way has lasted; 0 where none is. */
+  get underWayMs(): number {
+    return this.#running === undefined ? 0 : msSince(this.#asked, this.#clock);
+  }
+
   /** Since the last success. */
   get failures(): number {
     return this.#failures;

@@ -250,6 +250,16 @@ describe('a pool of a process that stood still', () => {
   });
 });
 
+it('a pool that was asked for in time, of a source that does not answer, is not said to be of a process that stood still', async () => {
+  const purposes = { [PURPOSE]: { pool: { lifetime: '10s' }, outage: { seal: '5s' } } } as const;
+  const bench = await openBench({ purposes });
+  bench.source.fault('handOut', hang);
+  await bench.clock.advance(20_000);
+  const { message } = thrown(() => bench.seal.seal(PURPOSE, 'cards.pan', '4111'), 'ERR_POOL_STALE');
+  expect(message).toMatch(/none has failed since, and one has waited for the key source for 1\d{4} ms/u);
+  expect(message).not.toContain('stood still');
+});
+
 describe('a pool whose clock is set', () => {
   it('stops sealing when the wall clock is put 3 h ahead, and asks for new keys at once', async () => {
     const bench = await openBench();
