@@ -242,7 +242,7 @@ class KeyStoreSource implements PublishingKeySource {
       scope: this.#started.scope(policy.purpose),
       ...{ policy, store, kms, clock, randomBelow, actor },
       emit: (event) => {
-        context.emit(event);
+        if (!this.#closed || !isOfClose(event)) context.emit(event);
       },
     };
     return { desk, role: manage ? keyServiceRole(desk) : applicationRole(desk) };
@@ -294,6 +294,11 @@ class KeyStoreSource implements PublishingKeySource {
       `The key source has no purpose of this name (got ${purpose.length} characters); purposes it was started with: ${[...policies.keys()].join(', ')}.`,
     );
   }
+}
+
+/** The close ends calls of the KMS that are under way: that is no news of it, and calls nobody out of bed. */
+function isOfClose(event: FieldSealEvent): boolean {
+  return event.type === 'alarm' && event.code === 'ERR_KMS_UNAVAILABLE';
 }
 
 const ENVELOPES_ALONE =

@@ -5,7 +5,16 @@ import type { KmsEmulator } from '../../src/kms/emulator/emulator.js';
 import type { PurposeOptions } from '../../src/keys/policy.js';
 import type { KeyStore } from '../../src/keys/ports.js';
 import { memoryKeyStore } from '../../src/store/memory.js';
-import { alarmsOf, alarmsOfKeys, hasCode, overriding, SCOPE, startEmulator, startSource } from './fixture.js';
+import {
+  alarmsOf,
+  alarmsOfKeys,
+  DAY_MS,
+  hasCode,
+  overriding,
+  SCOPE,
+  startEmulator,
+  startSource,
+} from './fixture.js';
 
 /** So long that a busy machine is not taken for a silent KEK. */
 const timeouts = { connectMs: 5_000, requestMs: 5_000 };
@@ -122,6 +131,29 @@ it('asks every KEK again where none of them answered', async () => {
       .some(({ keyArn }) => keyArn === kek),
   ).toBe(true);
   await running.source.close();
+});
+
+it('raises no alarm about the KMS for a call that the close of the source has ended', async () => {
+  const { store } = await twoKeks();
+  const running = await startSource({ emulator, timeouts, store });
+  running.clock.now += 60 * DAY_MS; // every key has ended
+  emulator.faults.inject('Decrypt', 'hang');
+  const before = emulator.audit().length;
+  const handOut = running.source.handOut(SCOPE.purpose, []);
+  await Promise.all([
+    expect(handOut).rejects.toThrow(),
+    vi
+      .waitFor(() => {
+        expect(
+          emulator
+            .audit()
+            .slice(before)
+            .some(({ event }) => event === 'Decrypt'),
+        ).toBe(true);
+      })
+      .then(() => running.source.close()),
+  ]);
+  expect(alarmsOf(running)).toEqual([]);
 });
 
 it('counts a nonce prefix of every key that is drawn later', async () => {
