@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { hasTestMariadb } from '@fieldseal/test-support';
 import { defineConfig, type TestProjectInlineConfiguration } from 'vitest/config';
@@ -109,8 +110,8 @@ const oldestSdk: TestProjectInlineConfiguration = {
 
 export default defineConfig({
   test: {
-    // Most tests wait for a database, a KMS or a clock: one worker a processor, none left free.
-    maxWorkers: '100%',
+    // Most tests wait for a database, a KMS or a clock, so there are more workers than processors.
+    maxWorkers: Math.ceil(availableParallelism() * 1.5),
     globalSetup: ['test/global-setup.ts'],
     projects: [
       {
